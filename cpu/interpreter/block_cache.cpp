@@ -1,0 +1,81 @@
+#include "cpu/interpreter/block_cache.h"
+
+#include <algorithm>
+
+namespace doppel::cpu {
+
+BlockCache::BlockCache(mmu::PhysicalMemory& memory, EngineCounters& counters, bool& attention)
+    : memory_(memory),
+      counters_(counters),
+      attention_(attention),
+      recent_(size_t{1} << kSlotBits, nullptr) {
+  memory_.tracking().set_observer(mmu::TrackReason::Code,
+                                  [this](PhysAddr address, u64 size) { written(address, size); });
+}
+
+Block* BlockCache::find_slow(u64 physical, u32 mode_key) {
+  const auto page = pages_.find(physical >> kPageShift);
+  if (page == pages_.end()) return nullptr;
+  for (const std::unique_ptr<Block>& block : page->second) {
+    if (block->physical == physical && block->mode_key == mode_key) {
+      recent_[slot(physical, mode_key)] = block.get();
+      return block.get();
+    }
+  }
+  return nullptr;
+}
+
+Block* BlockCache::insert(std::unique_ptr<Block> block) {
+  if (instructions_ + block->count > kMaxInstructions) flush();
+  instructions_ += block->count;
+  Block* raw = block.get();
+  recent_[slot(raw->physical, raw->mode_key)] = raw;
+  memory_.tracking().track_code(PhysAddr(raw->physical), raw->size_bytes);
+  pages_[raw->physical >> kPageShift].push_back(std::move(block));
+  return raw;
+}
+
+void BlockCache::flush() {
+  for (auto& [page, blocks] : pages_) {
+    memory_.tracking().untrack_code(PhysAddr(page << kPageShift));
+    std::move(blocks.begin(), blocks.end(), std::back_inserter(graveyard_));
+  }
+  pages_.clear();
+  std::fill(recent_.begin(), recent_.end(), nullptr);
+  instructions_ = 0;
+  ++counters_.cache_flushes;
+}
+
+void BlockCache::forget(Block& block) {
+  Block*& recent = recent_[slot(block.physical, block.mode_key)];
+  if (recent == &block) recent = nullptr;
+  instructions_ -= block.count;
+  attention_ = true;
+  ++counters_.blocks_invalidated;
+}
+
+void BlockCache::written(PhysAddr address, u64 size) {
+  const auto page = pages_.find(address.page_number());
+  if (page == pages_.end()) return;
+  PageBlocks& blocks = page->second;
+  const u64 first = address.value;
+  const u64 end = first + size;
+  for (size_t i = 0; i < blocks.size();) {
+    Block& block = *blocks[i];
+    if (block.physical >= end || block.physical + block.size_bytes <= first) {
+      ++i;
+      continue;
+    }
+    forget(block);
+    graveyard_.push_back(std::move(blocks[i]));
+    blocks[i] = std::move(blocks.back());
+    blocks.pop_back();
+  }
+  // The lines keep their marks while other blocks of the page live; an empty page is free again.
+  if (blocks.empty()) {
+    pages_.erase(page);
+    memory_.tracking().untrack_code(address.page());
+  }
+}
+
+}  // namespace doppel::cpu

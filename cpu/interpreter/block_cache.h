@@ -1,0 +1,69 @@
+#pragma once
+
+// Decoded blocks, found by guest-physical address and mode.
+//
+// Keyed by physical address, so that processes share what they share in memory. A page with blocks
+// is tracked for code: a store to one of its lines drops the blocks that cover it. The block that is
+// running may be the one that dies; it is kept until the engine says nothing runs.
+
+#include <array>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "cpu/engine.h"
+#include "cpu/instruction.h"
+#include "mmu/physical_memory.h"
+
+namespace doppel::cpu {
+
+struct Block {
+  u64 physical = 0;    ///< Of the first byte.
+  u32 mode_key = 0;    ///< Cpu::mode_key() at decoding.
+  u32 count = 0;       ///< Instructions.
+  u32 size_bytes = 0;  ///< Guest bytes; all in one page.
+  std::unique_ptr<Instruction[]> instructions;
+};
+
+class BlockCache {
+ public:
+  /// Installs itself as the observer of stores to code. References must outlive the cache;
+  /// `attention` is set when a block dies, so that the running one ends after its instruction.
+  BlockCache(mmu::PhysicalMemory& memory, EngineCounters& counters, bool& attention);
+
+  Block* find(u64 physical, u32 mode_key) {
+    Block* block = recent_[slot(physical, mode_key)];
+    if (block != nullptr && block->physical == physical && block->mode_key == mode_key) [[likely]] {
+      return block;
+    }
+    return find_slow(physical, mode_key);
+  }
+  Block* insert(std::unique_ptr<Block> block);
+  /// Drops everything.
+  void flush();
+  /// Frees what died while it may have been running.
+  void bury() { graveyard_.clear(); }
+
+ private:
+  /// Instructions kept before everything is dropped; about 96 bytes each.
+  static constexpr u64 kMaxInstructions = 2'000'000;
+  static constexpr unsigned kSlotBits = 16;
+
+  static size_t slot(u64 physical, u32 mode_key) {
+    return (physical ^ (physical >> 14) ^ (u64{mode_key} << 12)) & ((size_t{1} << kSlotBits) - 1);
+  }
+  Block* find_slow(u64 physical, u32 mode_key);
+  void written(PhysAddr address, u64 size);
+  void forget(Block& block);
+
+  mmu::PhysicalMemory& memory_;
+  EngineCounters& counters_;
+  bool& attention_;
+  std::vector<Block*> recent_;
+  using PageBlocks = std::vector<std::unique_ptr<Block>>;
+  std::unordered_map<u64, PageBlocks> pages_;  // By page number.
+  PageBlocks graveyard_;
+  u64 instructions_ = 0;
+};
+
+}  // namespace doppel::cpu

@@ -1,0 +1,239 @@
+#include "devices/pc_board.h"
+
+#include <algorithm>
+#include <string>
+
+#include "cpu/arch/msr.h"
+#include "cpu/base/check.h"
+#include "cpu/base/log.h"
+#include "devices/pc_board_parts.h"
+#include "devices/pc_layout.h"
+
+namespace doppel::devices {
+
+using namespace layout;
+
+PcBoard::Parts::Parts(const BoardConfig& board_config, mmu::PhysicalMemory& physical_memory,
+                      mmu::IoMap& port_map, Scheduler& time, ProcessorLines& processor_lines,
+                      MachineControl& control)
+    : config(board_config),
+      memory(physical_memory),
+      ports(port_map),
+      processor(processor_lines),
+      tsc(time, board_config.tsc_hz),
+      apic_window(*this),
+      pic_output(*this),
+      pic(pic_output),
+      ioapic(apic_bus, [this] { return pic.acknowledge(); }),
+      pit_line(isa[kIrqTimer].source(kFromChip)),
+      rtc_gate(isa[kIrqRtc].source(kFromChip)),
+      acpi(time, isa[kIrqAcpi].source(kFromChip), control),
+      rtc_event(acpi),
+      pit(time, pit_line),
+      rtc(time, rtc_line.source(0), board_config.rtc_start),
+      keyboard(time, isa[kIrqKeyboard].source(kFromChip), isa[kIrqMouse].source(kFromChip),
+               control),
+      port92(control, keyboard),
+      reset_port(control),
+      uarts{{{"uart0", time, isa[kIrqCom1].source(kFromChip), board_config.serial[0]},
+             {"uart1", time, isa[kIrqCom2].source(kFromChip), board_config.serial[1]}}},
+      post(time),
+      fw_cfg(physical_memory, time),
+      hpet(time, Hpet::Wires{.pin = [this](unsigned pin) -> IrqLine& { return ioapic.pin(pin); },
+                             .legacy_timer = isa[kIrqTimer].source(kFromHpet),
+                             .legacy_rtc = isa[kIrqRtc].source(kFromHpet),
+                             .legacy_changed =
+                                 [this](bool on) {
+                                   pit_line.set_open(!on);
+                                   rtc_gate.set_open(!on);
+                                 }}),
+      pci(reset_port),
+      piix3([this](unsigned irq) -> IrqLine& { return isa[irq & 15].source(kFromPirq); }),
+      piix4_pm(kAcpiPm),
+      shutdown_port(control) {
+  // One processor's lines were given, so there is one local APIC; the bus takes any number.
+  lapics.push_back(std::make_unique<LocalApic>(0, apic_bus, time, tsc, processor, *this));
+  for (size_t i = 0; i < config.debug_consoles.size(); ++i) {
+    const BoardConfig::DebugConsole& console = config.debug_consoles[i];
+    debug_consoles.push_back(std::make_unique<DebugConsole>("debug_console" + std::to_string(i),
+                                                            console.sink, console.readback));
+  }
+  if (config.debug_exit) debug_exit = std::make_unique<DebugExit>(control);
+
+  devices = {&acpi, &pit,  &rtc,    &keyboard, &port92, &reset_port, &uarts[0], &uarts[1],
+             &post, &hpet, &fw_cfg, &pci_host, &piix3,  &piix4_pm,   &pci,      &shutdown_port};
+  for (auto& console : debug_consoles) devices.push_back(console.get());
+  if (debug_exit) devices.push_back(debug_exit.get());
+  devices.push_back(&pic);
+  devices.push_back(&ioapic);
+  for (auto& apic : lapics) devices.push_back(apic.get());
+
+  wire_lines();
+  map_ports();
+  map_memory();
+  describe_machine();
+}
+
+void PcBoard::Parts::wire_lines() {
+  for (unsigned irq = 0; irq < isa.size(); ++irq) {
+    if (irq == 2) continue;  // The cascade.
+    isa[irq].add_output(pic.line(irq));
+    isa[irq].add_output(ioapic.pin(irq == kIrqTimer ? kIoApicTimerPin : irq));
+  }
+  rtc_line.add_output(rtc_gate);
+  rtc_line.add_output(rtc_event);
+
+  pci.add(0, 0, pci_host);
+  pci.add(1, 0, piix3);
+  pci.add(1, 3, piix4_pm);
+}
+
+void PcBoard::Parts::map_ports() {
+  auto fixed = [this](u16 first, u16 size, mmu::IoHandler& handler) {
+    DOPPEL_CHECK(ports.add(first, size, handler), "two chips of the board share a port");
+  };
+  fixed(kPicMaster, 2, pic.master_ports());
+  fixed(kPicSlave, 2, pic.slave_ports());
+  fixed(kPicEdgeLevel, 2, pic.elcr_ports());
+  fixed(kPit, 4, pit.ports());
+  fixed(kPort61, 1, pit.port61());
+  fixed(kKeyboardData, 1, keyboard.data_port());
+  fixed(kKeyboardCommand, 1, keyboard.command_port());
+  fixed(kRtc, RtcMc146818::kPorts, rtc.ports());
+  fixed(kPost, 1, post);
+  fixed(kPort92, 1, port92);
+  fixed(kSmiCommand, 2, acpi.command_ports());
+  fixed(kCom1, 8, uarts[0]);
+  fixed(kCom2, 8, uarts[1]);
+  fixed(kPciAddress, 4, pci.address_ports());
+  fixed(kPciData, 4, pci.data_ports());
+  fixed(kFwCfg, 2, fw_cfg.ports());
+  fixed(kFwCfgDma, 8, fw_cfg.dma_ports());
+  fixed(kAcpiPm, kAcpiPmSize, acpi);
+  fixed(kOldAcpiControl, AcpiPm::kControlSize, acpi.control_ports());
+
+  // These are where the person wants them.
+  auto chosen = [this](u16 first, u16 size, mmu::IoHandler& handler, const Device& device) {
+    if (ports.add(first, size, handler)) return;
+    log::warn("board", "port 0x%x is taken: there is no %s", first,
+              std::string(device.name()).c_str());
+  };
+  for (size_t i = 0; i < debug_consoles.size(); ++i) {
+    chosen(config.debug_consoles[i].port, 1, *debug_consoles[i], *debug_consoles[i]);
+  }
+  if (debug_exit) {
+    chosen(config.debug_exit->base, config.debug_exit->size, *debug_exit, *debug_exit);
+  }
+  chosen(kBochsShutdown, 1, shutdown_port, shutdown_port);
+}
+
+void PcBoard::Parts::map_memory() {
+  mmu::IoMap& mmio = memory.mmio();
+  DOPPEL_CHECK(mmio.add(kIoApic, IoApic::kWindowSize, ioapic), "the I/O APIC's address is taken");
+  DOPPEL_CHECK(mmio.add(kHpet, Hpet::kWindowSize, hpet), "the HPET's address is taken");
+}
+
+u64 PcBoard::Parts::low_ram() const { return std::min(config.ram_bytes, kPciHole); }
+
+// --- INTR -------------------------------------------------------------------------------------
+
+void PcBoard::Parts::drive_intr() {
+  if (lapics.empty()) return;  // A chip moved a line while the board is being built.
+  const bool level = lapic().wants_interrupt() || (lapic().accepts_pic() && pic.output());
+  if (level == intr) return;
+  intr = level;
+  processor.set_intr(level);
+}
+
+void PcBoard::Parts::local_apic_output_changed(LocalApic&) { drive_intr(); }
+
+void PcBoard::Parts::local_apic_moved(LocalApic& apic) {
+  if (&apic != &lapic()) return;
+  std::optional<u64> base;
+  if (apic.is_mapped()) base = apic.base();
+  if (base == apic_window_base) return;
+  mmu::IoMap& mmio = memory.mmio();
+  if (apic_window_base) mmio.remove(*apic_window_base);
+  apic_window_base = base;
+  if (!base || mmio.add(*base, LocalApic::kWindowSize, apic_window)) return;
+  log::warn("board", "the local APIC cannot be at 0x%llx: something else is",
+            static_cast<unsigned long long>(*base));
+  apic_window_base.reset();
+}
+
+u8 PcBoard::acknowledge_interrupt() {
+  LocalApic& apic = parts_->lapic();
+  u8 vector = 0;
+  if (apic.wants_interrupt()) {
+    vector = apic.acknowledge();
+  } else if (apic.accepts_pic()) {
+    vector = parts_->pic.acknowledge();  // Line 7, if the request went away.
+  } else {
+    vector = apic.spurious_vector();
+  }
+  parts_->drive_intr();
+  return vector;
+}
+
+// --- State ------------------------------------------------------------------------------------
+
+void PcBoard::Parts::reset() {
+  for (Device* device : devices) device->reset();
+  tsc.reset();
+  drive_intr();
+  // The processor has been reset too and may have forgotten the level of its pin.
+  processor.set_intr(intr);
+}
+
+void PcBoard::Parts::serialize(Archive& archive) {
+  archive.section("board", [&] { archive(isa, rtc_line, pit_line, rtc_gate, tsc); });
+  for (Device* device : devices) {
+    archive.section(device->name(), [&] { device->serialize(archive); });
+  }
+  if (!archive.is_loading()) return;
+  drive_intr();
+  processor.set_intr(intr);
+}
+
+PcBoard::PcBoard(const BoardConfig& config, mmu::PhysicalMemory& memory, mmu::IoMap& ports,
+                 Scheduler& scheduler, ProcessorLines& processor, MachineControl& control)
+    : parts_(std::make_unique<Parts>(config, memory, ports, scheduler, processor, control)) {}
+
+PcBoard::~PcBoard() = default;
+
+void PcBoard::reset() { parts_->reset(); }
+void PcBoard::serialize(Archive& archive) { parts_->serialize(archive); }
+
+// --- The processor's side ---------------------------------------------------------------------
+
+bool PcBoard::read_msr(u32 index, u64& value) { return parts_->lapic().read_msr(index, value); }
+bool PcBoard::write_msr(u32 index, u64 value) { return parts_->lapic().write_msr(index, value); }
+u8 PcBoard::cr8() const { return parts_->lapic().cr8(); }
+void PcBoard::set_cr8(u8 priority) { parts_->lapic().set_cr8(priority); }
+
+u64 PcBoard::tsc() const { return parts_->tsc.value(); }
+u64 PcBoard::tsc_adjust() const { return parts_->tsc.adjust(); }
+void PcBoard::set_tsc(u64 value) {
+  parts_->tsc.set_value(value);
+  parts_->lapic().tsc_changed();
+}
+void PcBoard::set_tsc_adjust(u64 value) {
+  parts_->tsc.set_adjust(value);
+  parts_->lapic().tsc_changed();
+}
+
+// --- The person's side ------------------------------------------------------------------------
+
+ByteReceiver& PcBoard::serial_input(unsigned port) {
+  return parts_->uarts[port % parts_->uarts.size()].receiver();
+}
+ByteReceiver& PcBoard::keyboard_input() { return parts_->keyboard.keyboard_input(); }
+void PcBoard::press_power_button() { parts_->acpi.press_power_button(); }
+
+std::vector<u8> PcBoard::post_codes() const {
+  std::vector<u8> codes;
+  for (const PostCodePort::Entry& entry : parts_->post.history()) codes.push_back(entry.code);
+  return codes;
+}
+
+}  // namespace doppel::devices

@@ -1,0 +1,102 @@
+#pragma once
+
+// The board: every chip, its address and its wires.
+//
+// The board owns the chips and connects their interrupt lines to both controllers (8259 pair and
+// I/O APIC). The processor is outside: the board drives its pins through ProcessorLines and answers
+// its acknowledge cycle.
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "devices/device.h"
+#include "devices/endpoints.h"
+#include "devices/irq.h"
+#include "devices/scheduler.h"
+#include "mmu/io_map.h"
+#include "mmu/physical_memory.h"
+
+namespace doppel::devices {
+
+struct BoardConfig {
+  u64 ram_bytes = 0;
+  unsigned cpus = 1;
+  /// The RTC's start, seconds since 1970 (UTC).
+  i64 rtc_start = 0;
+  /// Frequency of the TSC (and of the local APIC timer's bus, divided by nothing), for CPUID-less calibration paths.
+  u64 tsc_hz = 1'000'000'000;
+  /// COM1, COM2; null: the port is there, its bytes go nowhere.
+  std::array<ByteSink*, 2> serial{};
+  struct DebugConsole {
+    u16 port = 0xe9;
+    ByteSink* sink = nullptr;
+    u8 readback = 0xe9;
+  };
+  std::vector<DebugConsole> debug_consoles;
+  struct DebugExit {
+    u16 base = 0x501;
+    u16 size = 2;
+  };
+  std::optional<DebugExit> debug_exit;
+  /// User items of fw_cfg ("opt/...").
+  struct FwCfgItem {
+    std::string name;
+    std::vector<u8> bytes;
+  };
+  std::vector<FwCfgItem> fw_cfg_items;
+};
+
+class PcBoard {
+ public:
+  /// References must outlive the board.
+  PcBoard(const BoardConfig& config, mmu::PhysicalMemory& memory, mmu::IoMap& ports,
+          Scheduler& scheduler, ProcessorLines& processor, MachineControl& control);
+  ~PcBoard();
+  PcBoard(const PcBoard&) = delete;
+  PcBoard& operator=(const PcBoard&) = delete;
+
+  /// All chips, as the RESET line does.
+  void reset();
+  /// After reset(), for machines started without firmware: chips as a BIOS leaves them to a boot
+  /// loader. 8259 at vectors 08h and 70h with timer and keyboard open, local APIC as a virtual wire,
+  /// PCI interrupts on 10 and 11, ACPI on.
+  void firmware_state();
+  /// INTA: the vector of the interrupt that INTR announced (spurious ones included).
+  u8 acknowledge_interrupt();
+
+  /// The processor's accesses to MSRs that belong to the local APIC: APIC_BASE, TSC_DEADLINE, x2APIC.
+  /// False: no such register, or a value it refuses (#GP).
+  bool read_msr(u32 index, u64& value);
+  bool write_msr(u32 index, u64 value);
+  /// CR8 is the upper half of the task priority register.
+  u8 cr8() const;
+  void set_cr8(u8 priority);
+  /// The TSC as the guest's WRMSR last adjusted it; TSC deadline compares against it.
+  u64 tsc() const;
+  void set_tsc(u64 value);
+  u64 tsc_adjust() const;
+  void set_tsc_adjust(u64 value);
+
+  /// COM1 = 0, COM2 = 1.
+  ByteReceiver& serial_input(unsigned port);
+  /// Scan codes (set 1 as the host's translation of set 2 expects: bytes go through the 8042 as from the keyboard).
+  ByteReceiver& keyboard_input();
+  /// The button at the front: an ACPI event, which the guest may ignore.
+  void press_power_button();
+
+  /// The tables with their final addresses, for direct boot: writes them into RAM below 1 MiB and returns the RSDP's address.
+  u64 install_acpi_tables();
+  /// POST codes written to port 80h, oldest first (the last 256).
+  std::vector<u8> post_codes() const;
+
+  void serialize(Archive& archive);
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace doppel::devices

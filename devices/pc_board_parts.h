@@ -1,0 +1,145 @@
+#pragma once
+
+// What stands on the board and how it is wired. Only the board's own files include this.
+//
+//     PIT --gate--+                 +--> 8259 pair --INTR--> LINT0 of every local APIC
+//     HPET -------+--> IRQ line ----+
+//     PIRQ router-+                 +--> I/O APIC --bus----> local APIC --INTR--> processor
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "devices/acpi_pm.h"
+#include "devices/debug_exit.h"
+#include "devices/debug_port.h"
+#include "devices/fw_cfg.h"
+#include "devices/hpet.h"
+#include "devices/ioapic.h"
+#include "devices/keyboard_8042.h"
+#include "devices/lapic.h"
+#include "devices/pc_board.h"
+#include "devices/pci.h"
+#include "devices/pci_host.h"
+#include "devices/pic_8259.h"
+#include "devices/piix3.h"
+#include "devices/pit_8254.h"
+#include "devices/port_92.h"
+#include "devices/port_cf9.h"
+#include "devices/post_code.h"
+#include "devices/rtc_mc146818.h"
+#include "devices/shared_line.h"
+#include "devices/timestamp_counter.h"
+#include "devices/uart_16550.h"
+
+namespace doppel::devices {
+
+struct PcBoard::Parts final : LocalApicHost {
+  Parts(const BoardConfig& board_config, mmu::PhysicalMemory& physical_memory, mmu::IoMap& port_map,
+        Scheduler& time, ProcessorLines& processor_lines, MachineControl& control);
+
+  /// The local APIC of the processor whose turn it is.
+  LocalApic& lapic() { return *lapics[current]; }
+  /// RAM below the PCI hole; the rest is above 4 GiB.
+  u64 low_ram() const;
+
+  void local_apic_output_changed(LocalApic& apic) override;
+  void local_apic_moved(LocalApic& apic) override;
+  void drive_intr();
+  void reset();
+  void serialize(Archive& archive);
+  /// What firmware looks up: memory sizes in the CMOS, items of fw_cfg.
+  void describe_machine();
+
+  /// Sources of a shared ISA line.
+  enum Source : unsigned { kFromChip, kFromPirq, kFromHpet };
+
+  /// The 8259's INTR pin.
+  class PicOutput final : public IrqLine {
+   public:
+    explicit PicOutput(Parts& parts) : parts_(parts) {}
+    void set(bool level) override {
+      for (auto& apic : parts_.lapics) apic->set_lint(0, level);
+      parts_.drive_intr();
+    }
+
+   private:
+    Parts& parts_;
+  };
+
+  /// The page of the processor whose turn it is: every one sees its own local APIC there.
+  class ApicWindow final : public mmu::IoHandler {
+   public:
+    explicit ApicWindow(Parts& parts) : parts_(parts) {}
+    u64 read(u64 offset, Width width) override { return parts_.lapic().read(offset, width); }
+    void write(u64 offset, Width width, u64 value) override {
+      parts_.lapic().write(offset, width, value);
+    }
+
+   private:
+    Parts& parts_;
+  };
+
+  /// An RTC interrupt is an ACPI event as well.
+  class RtcEvent final : public IrqLine {
+   public:
+    explicit RtcEvent(AcpiPm& acpi) : acpi_(acpi) {}
+    void set(bool level) override {
+      if (level) acpi_.rtc_alarm();
+    }
+
+   private:
+    AcpiPm& acpi_;
+  };
+
+  BoardConfig config;
+  mmu::PhysicalMemory& memory;
+  mmu::IoMap& ports;
+  ProcessorLines& processor;
+
+  TimestampCounter tsc;
+  ApicBus apic_bus;
+  std::vector<std::unique_ptr<LocalApic>> lapics;
+  size_t current = 0;
+  ApicWindow apic_window;
+  std::optional<u64> apic_window_base;
+  bool intr = false;
+
+  PicOutput pic_output;
+  Pic8259Pair pic;
+  IoApic ioapic;
+  std::array<SharedLine, 16> isa;
+  GatedLine pit_line;
+  GatedLine rtc_gate;
+  SharedLine rtc_line;
+
+  AcpiPm acpi;
+  RtcEvent rtc_event;
+  Pit8254 pit;
+  RtcMc146818 rtc;
+  Keyboard8042 keyboard;
+  Port92 port92;
+  ResetPortCf9 reset_port;
+  std::array<Uart16550, 2> uarts;
+  PostCodePort post;
+  FwCfg fw_cfg;
+  Hpet hpet;
+  PciBus pci;
+  PciHost pci_host;
+  Piix3 piix3;
+  Piix4Pm piix4_pm;
+  ShutdownPort8900 shutdown_port;
+  std::vector<std::unique_ptr<DebugConsole>> debug_consoles;
+  std::unique_ptr<DebugExit> debug_exit;
+
+  /// Everything with a name, drivers of lines before the controllers they lead to.
+  std::vector<Device*> devices;
+
+ private:
+  void wire_lines();
+  void map_ports();
+  void map_memory();
+};
+
+}  // namespace doppel::devices

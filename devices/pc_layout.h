@@ -1,0 +1,54 @@
+#pragma once
+
+#include "cpu/base/types.h"
+
+/// Which port, line and address a chip has on the board: an ISA PC with PCI, 440FX and PIIX3 style.
+namespace doppel::devices::layout {
+
+// Memory.
+inline constexpr u64 kVgaHole = 0xa0000;
+inline constexpr u64 kRomArea = 0xc0000;
+inline constexpr u64 kAcpiTables = 0xf0000;        // Direct boot only: RSDP first, below 1 MiB.
+inline constexpr u64 kHighRam = 0x100000;
+inline constexpr u64 kPciHole = 0xc000'0000;       // RAM below ends here at most; the rest is above 4 GiB.
+inline constexpr u64 kIoApic = 0xfec0'0000;
+inline constexpr u64 kHpet = 0xfed0'0000;
+inline constexpr u64 kLocalApic = 0xfee0'0000;
+inline constexpr u64 kFourGib = u64{1} << 32;
+
+// Ports.
+inline constexpr u16 kPicMaster = 0x20;
+inline constexpr u16 kPicSlave = 0xa0;
+inline constexpr u16 kPicEdgeLevel = 0x4d0;
+inline constexpr u16 kPit = 0x40;
+inline constexpr u16 kPort61 = 0x61;
+inline constexpr u16 kKeyboardData = 0x60;
+inline constexpr u16 kKeyboardCommand = 0x64;
+inline constexpr u16 kRtc = 0x70;
+inline constexpr u16 kPost = 0x80;
+inline constexpr u16 kPort92 = 0x92;
+inline constexpr u16 kSmiCommand = 0xb2;  // ACPI on and off; status at +1
+inline constexpr u16 kCom1 = 0x3f8;
+inline constexpr u16 kCom2 = 0x2f8;
+inline constexpr u16 kPciAddress = 0xcf8;
+inline constexpr u16 kReset = 0xcf9;
+inline constexpr u16 kPciData = 0xcfc;
+inline constexpr u16 kFwCfg = 0x510;
+inline constexpr u16 kFwCfgDma = 0x514;
+inline constexpr u16 kAcpiPm = 0x600;  // event +0, control +4, timer +8
+inline constexpr u16 kAcpiPmSize = 0x40;
+inline constexpr u16 kOldAcpiControl = 0xb004;  // PM1 control once more, where Bochs has it
+
+inline constexpr u16 kBochsShutdown = 0x8900;
+
+// Interrupt lines of the ISA bus; the I/O APIC has the timer on pin 2.
+inline constexpr unsigned kIoApicTimerPin = 2;
+inline constexpr unsigned kIrqTimer = 0;
+inline constexpr unsigned kIrqKeyboard = 1;
+inline constexpr unsigned kIrqCom2 = 3;
+inline constexpr unsigned kIrqCom1 = 4;
+inline constexpr unsigned kIrqRtc = 8;
+inline constexpr unsigned kIrqAcpi = 9;
+inline constexpr unsigned kIrqMouse = 12;
+
+}  // namespace doppel::devices::layout

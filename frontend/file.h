@@ -1,0 +1,20 @@
+#pragma once
+
+// Whole files, in and out, with errors that name the file and the reason.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cpu/base/result.h"
+#include "cpu/base/types.h"
+
+namespace doppel::frontend {
+
+/// @errors "NAME: reason"; also for directories and for files over `limit_bytes`.
+Result<std::vector<u8>, Error> read_file(const std::string& path, u64 limit_bytes = u64{2} << 30);
+/// Replaces the file as a whole: a reader never sees half of it.
+Result<void, Error> write_file(const std::string& path, const void* bytes, size_t size);
+bool file_exists(const std::string& path);
+
+}  // namespace doppel::frontend

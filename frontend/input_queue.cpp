@@ -1,0 +1,179 @@
+#include "frontend/input_queue.h"
+
+#include <cerrno>
+#include <cinttypes>
+#include <cstring>
+#include <sstream>
+
+#include "frontend/file.h"
+#include "frontend/machine.h"
+
+namespace doppel::frontend {
+namespace {
+
+constexpr const char* kHeading = "doppel-input 1";
+constexpr const char* kNames[] = {"serial0", "serial1", "keyboard", "reset"};
+constexpr size_t kMostWaiting = 1 << 20;
+
+devices::ByteReceiver& receiver(Machine& machine, InputQueue::Target target) {
+  switch (target) {
+    case InputQueue::Target::Serial1: return machine.board().serial_input(1);
+    case InputQueue::Target::Keyboard: return machine.board().keyboard_input();
+    default: return machine.board().serial_input(0);
+  }
+}
+
+std::optional<std::vector<u8>> parse_bytes(const std::string& text) {
+  std::vector<u8> bytes;
+  if (text == "-") return bytes;
+  if (text.size() % 2 != 0) return std::nullopt;
+  for (size_t i = 0; i < text.size(); i += 2) {
+    unsigned value = 0;
+    if (std::sscanf(text.c_str() + i, "%2x", &value) != 1) return std::nullopt;
+    bytes.push_back(static_cast<u8>(value));
+  }
+  return bytes;
+}
+
+}  // namespace
+
+InputQueue::~InputQueue() {
+  if (recording_) std::fputs("end\n", recording_.get());
+}
+
+Result<void, Error> InputQueue::record_to(const std::string& path) {
+  recording_.reset(std::fopen(path.c_str(), "we"));
+  if (!recording_) return Error{path + ": " + std::strerror(errno)};
+  std::fprintf(recording_.get(), "%s\n", kHeading);
+  return {};
+}
+
+Result<void, Error> InputQueue::replay_from(const std::string& path) {
+  DOPPEL_TRY(const std::vector<u8> bytes, read_file(path));
+  std::istringstream lines(std::string(bytes.begin(), bytes.end()));
+  std::string line;
+  if (!std::getline(lines, line) || line != kHeading) return Error{path + ": is not a recording of input"};
+  Stamp last;
+  for (unsigned number = 2; std::getline(lines, line); ++number) {
+    if (line == "end") {
+      replaying_ = true;
+      return {};
+    }
+    const auto damaged = [&](const char* why) {
+      return Error{path + ": line " + std::to_string(number) + ": " + why};
+    };
+    std::istringstream words(line);
+    Entry entry;
+    std::string target;
+    std::string data;
+    if (!(words >> entry.stamp.instructions >> entry.stamp.time_ns >> target >> data)) {
+      return damaged("is not 'instructions time target bytes'");
+    }
+    bool found = false;
+    for (unsigned i = 0; i < std::size(kNames); ++i) {
+      if (target != kNames[i]) continue;
+      entry.target = static_cast<Target>(i);
+      found = true;
+    }
+    if (!found) return damaged("names an unknown target");
+    auto parsed = parse_bytes(data);
+    if (!parsed) return damaged("has damaged bytes");
+    entry.bytes = std::move(*parsed);
+    if (entry.stamp.instructions < last.instructions || entry.stamp.time_ns < last.time_ns) {
+      return damaged("goes back in time");
+    }
+    last = entry.stamp;
+    recorded_.push_back(std::move(entry));
+  }
+  return Error{path + ": is cut short"};
+}
+
+void InputQueue::push(Target target, u8 byte) {
+  if (replaying_ || target == Target::Reset) return;
+  std::deque<u8>& queue = waiting_[static_cast<unsigned>(target)];
+  if (queue.size() < kMostWaiting) queue.push_back(byte);
+}
+
+void InputQueue::push_reset() {
+  if (!replaying_) reset_waiting_ = true;
+}
+
+bool InputQueue::pending() const {
+  for (const auto& queue : waiting_) {
+    if (!queue.empty()) return true;
+  }
+  return reset_waiting_;
+}
+
+std::optional<InputQueue::Stamp> InputQueue::next_stamp() const {
+  if (recorded_.empty()) return std::nullopt;
+  return recorded_.front().stamp;
+}
+
+InputQueue::Delivered InputQueue::deliver(Machine& machine) {
+  return replaying_ ? deliver_recorded(machine) : deliver_from_host(machine);
+}
+
+InputQueue::Delivered InputQueue::deliver_recorded(Machine& machine) {
+  Delivered result = Delivered::Nothing;
+  while (!recorded_.empty()) {
+    const Entry& entry = recorded_.front();
+    const u64 instructions = machine.cpu().state.retired;
+    if (entry.stamp.instructions > instructions) break;
+    if (entry.stamp.instructions == instructions && entry.stamp.time_ns > machine.now_ns()) break;
+    if (entry.stamp.instructions < instructions || entry.stamp.time_ns < machine.now_ns()) {
+      diverged_ = true;
+      break;
+    }
+    if (entry.target == Target::Reset) {
+      recorded_.pop_front();
+      return Delivered::Reset;
+    }
+    devices::ByteReceiver& chip = receiver(machine, entry.target);
+    if (chip.room() < entry.bytes.size()) {
+      diverged_ = true;
+      break;
+    }
+    for (const u8 byte : entry.bytes) chip.receive(byte);
+    recorded_.pop_front();
+    result = Delivered::Bytes;
+  }
+  return result;
+}
+
+InputQueue::Delivered InputQueue::deliver_from_host(Machine& machine) {
+  const Stamp stamp{machine.cpu().state.retired, machine.now_ns()};
+  if (reset_waiting_) {
+    reset_waiting_ = false;
+    write_entry(stamp, Target::Reset, {});
+    return Delivered::Reset;
+  }
+  Delivered result = Delivered::Nothing;
+  for (unsigned i = 0; i < kReceivers; ++i) {
+    std::deque<u8>& queue = waiting_[i];
+    if (queue.empty()) continue;
+    devices::ByteReceiver& chip = receiver(machine, static_cast<Target>(i));
+    std::vector<u8> bytes;
+    while (!queue.empty() && chip.room() > 0) {
+      bytes.push_back(queue.front());
+      queue.pop_front();
+      chip.receive(bytes.back());
+    }
+    if (bytes.empty()) continue;
+    write_entry(stamp, static_cast<Target>(i), bytes);
+    result = Delivered::Bytes;
+  }
+  return result;
+}
+
+void InputQueue::write_entry(const Stamp& stamp, Target target, const std::vector<u8>& bytes) {
+  if (!recording_) return;
+  std::fprintf(recording_.get(), "%" PRIu64 " %" PRIu64 " %s ", stamp.instructions, stamp.time_ns,
+               kNames[static_cast<unsigned>(target)]);
+  if (bytes.empty()) std::fputs("-", recording_.get());
+  for (const u8 byte : bytes) std::fprintf(recording_.get(), "%02x", byte);
+  std::fputs("\n", recording_.get());
+  std::fflush(recording_.get());
+}
+
+}  // namespace doppel::frontend

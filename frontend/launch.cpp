@@ -1,0 +1,233 @@
+#include "frontend/launch.h"
+
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <optional>
+
+#include "cpu/base/log.h"
+#include "frontend/autopsy.h"
+#include "frontend/byte_sinks.h"
+#include "frontend/file.h"
+#include "frontend/loaders/loader.h"
+#include "frontend/monitor/hmp.h"
+#include "frontend/report.h"
+#include "frontend/run_loop.h"
+#include "frontend/state_file.h"
+#include "frontend/terminal.h"
+#include "frontend/trace_log.h"
+
+namespace doppel::frontend {
+namespace {
+
+constexpr u64 kPoolSlack = u64{8} << 20;
+
+// Log lines belong to the process: chips have no machine to name.
+TraceLog* active_trace = nullptr;
+
+/// What concerns the person is told; what a guest did to a chip only where -d guest_errors asks.
+void take_log_line(log::Level, std::string_view channel, std::string_view line) {
+  if (channel == "machine" || channel == "output" || channel == "doppel") {
+    std::fprintf(stderr, "doppel: %.*s\n", static_cast<int>(line.size()), line.data());
+  } else if (active_trace != nullptr && active_trace->wants_notes()) {
+    active_trace->note(channel, line);
+  }
+}
+
+/// The open ends of ports.
+class Outputs {
+ public:
+  Outputs() : terminal_(FileSink::standard_output()) {}
+
+  Result<devices::ByteSink*, Error> open(const CharacterTarget& target) {
+    switch (target.kind) {
+      case CharacterTarget::Kind::Null: return static_cast<devices::ByteSink*>(nullptr);
+      case CharacterTarget::Kind::Stdio: return static_cast<devices::ByteSink*>(terminal_.get());
+      case CharacterTarget::Kind::File: break;
+    }
+    DOPPEL_TRY(std::unique_ptr<FileSink> file, FileSink::create(target.path));
+    files_.push_back(std::move(file));
+    return static_cast<devices::ByteSink*>(files_.back().get());
+  }
+  FileSink& terminal() { return *terminal_; }
+  void flush() {
+    terminal_->flush();
+    for (const auto& file : files_) file->flush();
+  }
+
+ private:
+  std::unique_ptr<FileSink> terminal_;
+  std::vector<std::unique_ptr<FileSink>> files_;
+};
+
+Result<MachineConfig, Error> machine_config(const Options& options, Outputs& outputs) {
+  auto model = cpu::CpuModel::parse(options.cpu);
+  if (!model.ok()) return Error{"-cpu: " + model.error().message};
+  MachineConfig config(model.take());
+  config.ram_bytes = options.ram_bytes;
+  config.icount_shift = options.icount_shift;
+  config.seed = options.seed;
+  config.board.rtc_start = options.rtc_start;
+  config.board.debug_exit = options.debug_exit;
+  config.board.fw_cfg_items = options.fw_cfg_items;
+  for (size_t i = 0; i < options.serial.size(); ++i) {
+    DOPPEL_TRY(config.board.serial[i], outputs.open(options.serial[i]));
+  }
+  for (const Options::DebugConsole& console : options.debug_consoles) {
+    DOPPEL_TRY(devices::ByteSink * sink, outputs.open(console.target));
+    config.board.debug_consoles.push_back({console.port, sink, console.readback});
+  }
+  bool placed = false;
+  for (const Options::LoadedFile& file : options.loaded_files) placed = placed || file.starts || file.address.has_value();
+  if (options.kernel.empty() && (!options.firmware.empty() || !placed)) {
+    DOPPEL_TRY(config.firmware, loaders::read_firmware(options));
+  }
+  return config;
+}
+
+Result<void, Error> prepare_boot(const Options& options, Machine& machine) {
+  const loaders::BootContext context = machine.boot_context();
+  loaders::BootPlan plan;
+  plan.kind = "firmware";
+  if (!options.kernel.empty()) {
+    DOPPEL_TRY(const loaders::KernelFiles files, loaders::read_kernel_files(options));
+    DOPPEL_TRY(plan, loaders::plan_kernel(files, context, options.linux_entry));
+  }
+  DOPPEL_TRY(loaders::add_loaded_files(options, context, plan));
+  machine.set_boot_plan(std::move(plan));
+  return {};
+}
+
+Console::Config console_config(const Options& options) {
+  Console::Config config;
+  for (size_t i = 0; i < options.serial.size(); ++i) {
+    const CharacterTarget& target = options.serial[i];
+    if (target.kind != CharacterTarget::Kind::Stdio || config.reads_input) continue;
+    config.reads_input = true;
+    config.multiplexed = target.monitor;
+    config.target = i == 0 ? InputQueue::Target::Serial0 : InputQueue::Target::Serial1;
+  }
+  return config;
+}
+
+RunConfig run_config(const Options& options, const Console::Config& console, Outputs& outputs, Machine& machine) {
+  RunConfig config;
+  config.no_reboot = options.no_reboot;
+  config.no_shutdown = options.no_shutdown;
+  config.start_paused = options.start_paused;
+  config.real_time = options.pace == Options::Pace::RealTime ||
+                     (options.pace == Options::Pace::Auto && console.reads_input && options.replay_file.empty() &&
+                      Terminal::input_is_terminal());
+  config.timeout_virtual_ns = options.timeout_virtual_ns;
+  config.timeout_host_ns = options.timeout_host_ns;
+  if (!options.state_save_file.empty()) {
+    config.save_at_ns = options.state_save_at_ns;
+    config.save = [&machine, path = options.state_save_file] { return save_state(machine, path); };
+  }
+  config.flush_output = [&outputs] { outputs.flush(); };
+  return config;
+}
+
+/// The run between a machine that is ready and its report.
+struct Finished {
+  RunOutcome outcome;
+  u64 resets = 0;
+};
+
+Finished run_machine(const Options& options, Machine& machine, InputQueue& queue, Outputs& outputs, TraceLog& trace) {
+  const Console::Config console_settings = console_config(options);
+  Console console(console_settings, queue, outputs.terminal());
+  RunConfig config = run_config(options, console_settings, outputs, machine);
+  config.after_reset = [&] { trace.reset(machine.cpu().state); };
+  RunLoop loop(machine, queue, console, std::move(config));
+  Hmp monitor(machine, loop, queue);
+  console.set_monitor([&monitor](const std::string& line) { return monitor.execute(line); });
+  std::optional<Terminal> terminal;
+  if (console_settings.reads_input) terminal.emplace(!console_settings.multiplexed);
+  Finished finished;
+  finished.outcome = loop.run();
+  finished.resets = loop.resets();
+  outputs.flush();
+  return finished;
+}
+
+int exit_status(const Options& options, const RunOutcome& outcome) {
+  if (options.qemu_exit_style && outcome.kind == RunOutcome::Kind::Failed) return 1;
+  if (options.qemu_exit_style && outcome.kind == RunOutcome::Kind::Signal) return 0;
+  return outcome.status & 0xff;
+}
+
+Result<RunOutcome, Error> run_options(const Options& options, const std::vector<std::string>& command) {
+  DOPPEL_TRY(const std::unique_ptr<TraceLog> trace,
+             TraceLog::create(options.log_items, options.log_file, options.log_filter));
+  Outputs outputs;
+  DOPPEL_TRY(const MachineConfig config, machine_config(options, outputs));
+  DOPPEL_TRY(mmu::MachineMemory pool,
+             mmu::MachineMemory::create(Machine::frames_needed(config) * kPageSize + kPoolSlack));
+  DOPPEL_TRY(const std::unique_ptr<Machine> machine, Machine::create(config, pool));
+  DOPPEL_TRY(prepare_boot(options, *machine));
+  InputQueue queue;
+  if (!options.replay_file.empty()) DOPPEL_TRY(queue.replay_from(options.replay_file));
+  if (!options.record_file.empty()) DOPPEL_TRY(queue.record_to(options.record_file));
+  machine->reset();
+  trace->attach(*machine);
+  trace->reset(machine->cpu().state);
+  if (!options.state_load_file.empty()) DOPPEL_TRY(load_state(*machine, options.state_load_file));
+
+  active_trace = trace.get();
+  const auto begin = std::chrono::steady_clock::now();
+  Finished finished = run_machine(options, *machine, queue, outputs, *trace);
+  const auto took = std::chrono::steady_clock::now() - begin;
+  active_trace = nullptr;
+  trace->flush();
+
+  Report report;
+  report.name = options.name;
+  report.command = command;
+  report.seed = options.seed;
+  report.host_ms = static_cast<u64>(std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
+  report.resets = finished.resets;
+  report.status = exit_status(options, finished.outcome);
+  if (finished.outcome.is_death()) {
+    report.autopsy = examine(*machine, finished.outcome.reason);
+    std::fputs(report.autopsy->text().c_str(), stderr);
+  }
+  report.outcome = finished.outcome;
+  if (!options.report_file.empty()) {
+    report.state_hash = machine->state_hash();
+    const std::string json = report_json(report, *machine);
+    DOPPEL_TRY(write_file(options.report_file, json.data(), json.size()));
+  }
+  return finished.outcome;
+}
+
+}  // namespace
+
+int launch(const Options& options, const std::vector<std::string>& command) {
+  log::set_sink(take_log_line);
+  for (const std::string& note : options.notes) log::info("doppel", "%s", note.c_str());
+  watch_signals();
+  const Result<RunOutcome, Error> result = run_options(options, command);
+  if (!result.ok()) {
+    std::fprintf(stderr, "doppel: %s\n", result.error().message.c_str());
+    return options.qemu_exit_style ? 1 : 2;
+  }
+  const RunOutcome& outcome = result.value();
+  const int status = exit_status(options, outcome);
+  switch (outcome.kind) {
+    case RunOutcome::Kind::Signal:
+      if (!options.qemu_exit_style) die_of_signal(stop_signal());
+      break;
+    case RunOutcome::Kind::VirtualTimeout:
+    case RunOutcome::Kind::HostTimeout:
+    case RunOutcome::Kind::ReplayDiverged:
+    case RunOutcome::Kind::Failed:
+      std::fprintf(stderr, "doppel: %s\n", outcome.reason.c_str());
+      break;
+    default:
+      break;
+  }
+  return status;
+}
+
+}  // namespace doppel::frontend

@@ -1,0 +1,113 @@
+#include "frontend/loaders/loader.h"
+
+#include <algorithm>
+
+#include "frontend/file.h"
+#include "frontend/loaders/elf_image.h"
+#include "frontend/loaders/flat.h"
+#include "frontend/loaders/linux.h"
+#include "frontend/loaders/multiboot.h"
+
+namespace doppel::frontend::loaders {
+namespace {
+
+constexpr u64 kSmallestFirmware = 64 << 10;
+constexpr u64 kLargestFirmware = 16 << 20;
+constexpr const char* kFirmwareDirectories[] = {"/usr/share/seabios", "/usr/share/qemu"};
+constexpr const char* kDefaultFirmware[] = {"bios-256k.bin", "bios.bin"};
+
+Error with_name(const std::string& name, const Error& error) { return Error{name + ": " + error.message}; }
+
+Result<BootPlan, Error> plan_unnamed(const KernelFiles& files, const BootContext& context, Options::LinuxEntry entry) {
+  const std::vector<u8>& image = files.image;
+  if (image.empty()) return Error{"is empty"};
+  if (is_linux(image)) return plan_linux(files, context, entry);
+  if (is_multiboot1(image)) return plan_multiboot1(files, context);
+  if (is_multiboot2(image)) return plan_multiboot2(files, context);
+  if (is_elf(image)) return plan_elf(files, context);
+  if (is_boot_sector(image)) return plan_boot_sector(files, context);
+  return Error{"is no Linux kernel, multiboot, PVH or ELF image, and no boot sector"};
+}
+
+}  // namespace
+
+Result<BootPlan, Error> plan_kernel(const KernelFiles& files, const BootContext& context, Options::LinuxEntry entry) {
+  auto plan = plan_unnamed(files, context, entry);
+  if (!plan.ok()) return with_name(files.name, plan.error());
+  const auto checked = check_plan(plan.value(), context.memory);
+  if (!checked.ok()) return with_name(files.name, checked.error());
+  return plan;
+}
+
+Result<KernelFiles, Error> read_kernel_files(const Options& options) {
+  KernelFiles files;
+  files.name = options.kernel;
+  files.append = options.append;
+  DOPPEL_TRY(files.image, read_file(options.kernel));
+  // Multiboot modules carry arguments behind the file's name.
+  const bool with_arguments = !is_linux(files.image);
+  for (const std::string& text : options.initrd) {
+    Module module;
+    module.name = with_arguments ? text.substr(0, text.find(' ')) : text;
+    module.arguments = text;
+    DOPPEL_TRY(module.bytes, read_file(module.name));
+    files.modules.push_back(std::move(module));
+  }
+  return files;
+}
+
+Result<void, Error> add_loaded_files(const Options& options, const BootContext& context, BootPlan& plan) {
+  for (const Options::LoadedFile& file : options.loaded_files) {
+    DOPPEL_TRY(std::vector<u8> bytes, read_file(file.path));
+    if (!file.address) {
+      // Without an address the file must know its own.
+      auto elf = parse_elf(bytes);
+      if (!elf.ok()) return Error{file.path + ": " + elf.error().message + " (addr=ADDRESS places other files)"};
+      auto pieces = elf_pieces(elf.value(), bytes, context.memory);
+      if (!pieces.ok()) return with_name(file.path, pieces.error());
+      for (Piece& piece : pieces.value()) plan.pieces.push_back(std::move(piece));
+      if (file.starts || plan.entry.mode == Entry::Mode::Reset) {
+        plan.entry = entry_at(elf.value().physical_of(elf.value().entry).value_or(elf.value().entry));
+        plan.kind = "loader";
+      }
+      continue;
+    }
+    plan.pieces.push_back({PhysAddr(*file.address), std::move(bytes)});
+    const bool nothing_else = plan.entry.mode == Entry::Mode::Reset && options.firmware.empty();
+    if (file.starts || nothing_else) {
+      plan.entry = entry_at(*file.address);
+      plan.kind = "loader";
+    }
+  }
+  if (options.loaded_files.empty()) return {};
+  if (plan.kind == "loader" && plan.entry.mode == Entry::Mode::Protected32) plan.pieces.push_back(gdt_piece(plan.entry.mode));
+  const auto checked = check_plan(plan, context.memory);
+  return checked.ok() ? checked : Result<void, Error>(with_name("-device loader", checked.error()));
+}
+
+Result<std::vector<u8>, Error> read_firmware(const Options& options) {
+  std::vector<std::string> directories = options.firmware_directories;
+  directories.insert(directories.end(), std::begin(kFirmwareDirectories), std::end(kFirmwareDirectories));
+  std::string path = options.firmware;
+  if (path.empty()) {
+    for (const std::string& directory : directories) {
+      for (const char* const name : kDefaultFirmware) {
+        if (path.empty() && file_exists(directory + "/" + name)) path = directory + "/" + name;
+      }
+    }
+    if (path.empty()) return Error{"-kernel: nothing to start, and no firmware is installed (package seabios)"};
+  } else if (path.find('/') == std::string::npos && !file_exists(path)) {
+    for (const std::string& directory : directories) {
+      if (!file_exists(directory + "/" + path)) continue;
+      path = directory + "/" + path;
+      break;
+    }
+  }
+  DOPPEL_TRY(std::vector<u8> bytes, read_file(path, kLargestFirmware));
+  if (bytes.size() < kSmallestFirmware || bytes.size() % kSmallestFirmware != 0) {
+    return Error{path + ": is no firmware: its size is no multiple of 64 KiB"};
+  }
+  return bytes;
+}
+
+}  // namespace doppel::frontend::loaders

@@ -1,0 +1,213 @@
+#include "frontend/machine.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include <xxhash.h>
+
+#include "cpu/interpreter/interpreter.h"
+#include "devices/pc_layout.h"
+#include "frontend/loaders/entry_state.h"
+
+namespace doppel::frontend {
+
+namespace layout = devices::layout;
+
+namespace {
+
+constexpr u64 kOptionRoms = 0xc0000;
+constexpr u64 kBiosAlias = 0xe0000;
+constexpr u64 kBiosAliasSize = 0x20000;
+
+u64 pages(u64 size_bytes) { return (size_bytes + kPageSize - 1) / kPageSize; }
+
+/// The TSC runs at 1 GHz whatever an instruction costs.
+constexpr u64 kTscHz = 1'000'000'000;
+
+template <class Board>
+void set_ferr_line(Board& board, bool level) {
+  if constexpr (requires { board.irq(13); }) board.irq(13).set(level);
+}
+
+}  // namespace
+
+u64 Machine::frames_needed(const MachineConfig& config) {
+  // RAM, the ROM, and RAM behind the last 256 KiB below 1 MiB that chipsets can switch in.
+  return pages(config.ram_bytes) + pages(config.firmware.size()) + 2 * 64;
+}
+
+Machine::Machine(const MachineConfig& config, mmu::MachineMemory& pool)
+    : config_(config), pmap_(pool, frames_needed(config)), memory_(pmap_, mmio_) {}
+
+Machine::~Machine() = default;
+
+Result<std::unique_ptr<Machine>, Error> Machine::create(const MachineConfig& config,
+                                                        mmu::MachineMemory& pool) {
+  std::unique_ptr<Machine> machine(new Machine(config, pool));
+  DOPPEL_TRY(machine->lay_out_memory());
+
+  machine->cpu_ = std::make_unique<cpu::Cpu>(machine->config_.model, machine->memory_,
+                                               static_cast<cpu::Environment&>(*machine));
+  cpu::Cpu& cpu = *machine->cpu_;
+  cpu.state.random ^= config.seed * 0x2545'f491'4f6c'dd1d;
+  machine->scheduler_ = std::make_unique<devices::Scheduler>(cpu.state.retired, config.icount_shift);
+
+  devices::BoardConfig board = config.board;
+  board.ram_bytes = config.ram_bytes;
+  board.cpus = 1;
+  board.tsc_hz = kTscHz;
+  machine->board_ = std::make_unique<devices::PcBoard>(board, machine->memory_, machine->ports_,
+                                                       *machine->scheduler_,
+                                                       static_cast<devices::ProcessorLines&>(*machine),
+                                                       static_cast<devices::MachineControl&>(*machine));
+  machine->engine_ = std::make_unique<cpu::Interpreter>(cpu);
+  machine->memory_.tracking().set_protect_hook(
+      [&cpu](PhysAddr page) { cpu.mmu.page_became_tracked(page); });
+  return machine;
+}
+
+Result<void, Error> Machine::lay_out_memory() {
+  const u64 ram = config_.ram_bytes;
+  const u64 low_end = std::min(ram, layout::kPciHole);
+  bool fits = pmap_.add_ram(PhysAddr(0), std::min(ram, layout::kVgaHole));
+  if (low_end > layout::kHighRam) {
+    fits = fits && pmap_.add_ram(PhysAddr(layout::kHighRam), low_end - layout::kHighRam);
+  }
+  if (ram > layout::kPciHole) {
+    fits = fits && pmap_.add_ram(PhysAddr(layout::kFourGib), ram - layout::kPciHole);
+  }
+  if (config_.firmware.empty()) {
+    fits = fits && pmap_.add_ram(PhysAddr(layout::kRomArea), layout::kHighRam - layout::kRomArea);
+    return fits ? Result<void, Error>{} : Error{"-m: the memory cannot be laid out"};
+  }
+
+  const std::vector<u8>& rom = config_.firmware;
+  const u64 size = pages(rom.size()) * kPageSize;
+  const u64 first = layout::kFourGib - size;
+  DOPPEL_TRY(pmap_.add_rom(PhysAddr(first), rom.data(), rom.size()));
+  const u64 alias = std::min(size, kBiosAliasSize);
+  fits = fits && pmap_.alias_rom(PhysAddr(layout::kHighRam - alias), PhysAddr(layout::kFourGib - alias), alias);
+  // Sockets without a ROM read as ones, until the chipset switches in the RAM behind them.
+  const std::vector<u8> empty(layout::kHighRam - alias - kOptionRoms, 0xff);
+  DOPPEL_TRY(pmap_.add_rom(PhysAddr(kOptionRoms), empty.data(), empty.size()));
+  static_assert(kBiosAlias + kBiosAliasSize == layout::kHighRam);
+  return fits ? Result<void, Error>{} : Error{"-bios: the memory cannot be laid out"};
+}
+
+loaders::BootContext Machine::boot_context() {
+  loaders::BootContext context;
+  context.memory = loaders::MemoryMap::of_board(config_.ram_bytes);
+  context.acpi_rsdp = board_->install_acpi_tables();
+  if (context.acpi_rsdp != 0) {
+    context.rsdp.resize(36);
+    memory_.read_bytes(PhysAddr(context.acpi_rsdp), context.rsdp);
+  }
+  context.long_mode = cpu_->has(cpu::Feature::lm);
+  return context;
+}
+
+void Machine::reset() {
+  request_.reset();
+  board_->reset();
+  cpu_->reset();
+  if (boot_plan_.entry.mode == loaders::Entry::Mode::Reset) {
+    for (const loaders::Piece& piece : boot_plan_.pieces) memory_.write_bytes(piece.address, piece.bytes);
+  } else {
+    set_a20(true);
+    board_->install_acpi_tables();
+    board_->firmware_state();
+    for (const loaders::Piece& piece : boot_plan_.pieces) memory_.write_bytes(piece.address, piece.bytes);
+    loaders::apply_entry(boot_plan_.entry, *cpu_);
+  }
+  drop_caches();
+}
+
+void Machine::drop_caches() {
+  cpu_->mmu.flush_all();
+  engine_->flush();
+}
+
+std::optional<MachineRequest> Machine::take_request() { return std::exchange(request_, std::nullopt); }
+
+void Machine::serialize(Archive& archive) {
+  // Saving drops what is cached too: afterwards both machines set accessed bits at the same moments.
+  drop_caches();
+  archive.section("scheduler", [&] { scheduler_->serialize(archive); });
+  archive.section("cpu", [&] { cpu_->serialize(archive); });
+  archive.section("memory", [&] { memory_.serialize(archive); });
+  archive.section("board", [&] { board_->serialize(archive); });
+  if (!archive.is_loading()) return;
+  request_.reset();
+  cpu_->update_paging();
+  cpu_->update_mode();
+  cpu_->attention = true;
+  drop_caches();
+}
+
+std::string Machine::state_hash() {
+  std::vector<u8> chips;
+  Archive archive = Archive::saver(chips);
+  cpu_->serialize(archive);
+  scheduler_->serialize(archive);
+  board_->serialize(archive);
+  bool a20 = memory_.a20();
+  archive(a20);
+
+  XXH3_state_t* const hash = XXH3_createState();
+  XXH3_128bits_reset(hash);
+  XXH3_128bits_update(hash, chips.data(), chips.size());
+  pmap_.for_each_present([&](PhysAddr page, const u8* bytes) {
+    // Which untouched pages have frames is doppel's business: pages of zeros do not count.
+    const u8* const end = bytes + kPageSize;
+    if (std::all_of(bytes, end, [](u8 byte) { return byte == 0; })) return;
+    XXH3_128bits_update(hash, &page.value, sizeof page.value);
+    XXH3_128bits_update(hash, bytes, kPageSize);
+  });
+  const XXH128_hash_t digest = XXH3_128bits_digest(hash);
+  XXH3_freeState(hash);
+  char text[33];
+  std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(digest.high64),
+                static_cast<unsigned long long>(digest.low64));
+  return text;
+}
+
+// ---- the processor asks ---------------------------------------------------------------------------
+
+u64 Machine::read_port(u16 port, Width width) { return ports_.read(port, width); }
+void Machine::write_port(u16 port, Width width, u64 value) { ports_.write(port, width, value); }
+u8 Machine::acknowledge_interrupt() { return board_->acknowledge_interrupt(); }
+bool Machine::read_msr(u32 index, u64& value) { return board_->read_msr(index, value); }
+bool Machine::write_msr(u32 index, u64 value) { return board_->write_msr(index, value); }
+u8 Machine::cr8() { return board_->cr8(); }
+void Machine::set_cr8(u8 priority) { board_->set_cr8(priority); }
+u64 Machine::tsc() { return board_->tsc(); }
+void Machine::set_tsc(u64 value) { board_->set_tsc(value); }
+u64 Machine::tsc_adjust() { return board_->tsc_adjust(); }
+void Machine::set_tsc_adjust(u64 value) { board_->set_tsc_adjust(value); }
+void Machine::set_ferr(bool level) { set_ferr_line(*board_, level); }
+
+// ---- the board drives -----------------------------------------------------------------------------
+
+void Machine::set_intr(bool level) { cpu_->set_intr(level); }
+void Machine::raise_nmi() { cpu_->raise_nmi(); }
+void Machine::raise_init() { cpu_->raise_init(); }
+void Machine::raise_startup(u8 /*vector*/) {
+  // Only a processor that waits for a startup message after INIT takes one; the boot processor never does.
+}
+
+void Machine::request(const MachineRequest& wanted) {
+  if (!request_) request_ = wanted;  // The first wish of an instruction is the one that happens.
+  cpu_->attention = true;
+}
+void Machine::request_reset(ResetCause cause) { request({MachineRequest::Kind::Reset, cause, 0}); }
+void Machine::request_shutdown() { request({MachineRequest::Kind::Shutdown, ResetCause::Other, 0}); }
+void Machine::request_exit(int status) { request({MachineRequest::Kind::Exit, ResetCause::Other, status}); }
+
+void Machine::set_a20(bool on) {
+  if (memory_.a20() == on) return;
+  memory_.set_a20(on);
+  cpu_->mmu.flush_all();
+  cpu_->attention = true;
+}
+
+}  // namespace doppel::frontend

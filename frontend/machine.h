@@ -1,0 +1,132 @@
+#pragma once
+
+// The machine put together: memory, processor, board and engine.
+//
+// Here, and only here, the processor meets the chips. The machine turns the processor's questions
+// (ports, acknowledge cycles, the local APIC's MSRs) over to the board, and the board's wires
+// (INTR, NMI, A20, reset) back. What chips ask of the machine as a whole is kept as a request that
+// the run loop takes between instructions. Nothing is global: a process may hold many machines.
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cpu/cpu.h"
+#include "cpu/engine.h"
+#include "cpu/environment.h"
+#include "devices/pc_board.h"
+#include "devices/scheduler.h"
+#include "frontend/loaders/boot_plan.h"
+#include "mmu/io_map.h"
+#include "mmu/machine_memory.h"
+#include "mmu/physical_memory.h"
+#include "mmu/pmap.h"
+
+namespace doppel::frontend {
+
+struct MachineConfig {
+  explicit MachineConfig(cpu::CpuModel processor) : model(std::move(processor)) {}
+
+  u64 ram_bytes = u64{128} << 20;
+  cpu::CpuModel model;
+  unsigned icount_shift = 0;  ///< An instruction takes 2^shift ns.
+  u64 seed = 0;
+  std::vector<u8> firmware;   ///< Empty: direct boot, and RAM where firmware would be.
+  /// `ram_bytes` and `cpus` are filled in by the machine.
+  devices::BoardConfig board;
+};
+
+/// What a chip asked of the machine.
+struct MachineRequest {
+  enum class Kind : u8 { Reset, Shutdown, Exit };
+  Kind kind = Kind::Reset;
+  devices::MachineControl::ResetCause cause = devices::MachineControl::ResetCause::Other;
+  int status = 0;  ///< Exit.
+};
+
+class Machine final : private cpu::Environment,
+                      private devices::ProcessorLines,
+                      private devices::MachineControl {
+ public:
+  /// Frames come from `pool`, which must outlive the machine, as must the sinks in `config`.
+  static Result<std::unique_ptr<Machine>, Error> create(const MachineConfig& config,
+                                                        mmu::MachineMemory& pool);
+  ~Machine() override;
+
+  /// Frames that `create` may take at most, for sizing a pool.
+  static u64 frames_needed(const MachineConfig& config);
+
+  /// Writes the ACPI tables and says what a loader must know; for direct boots.
+  loaders::BootContext boot_context();
+  /// What every reset starts from now on.
+  void set_boot_plan(loaders::BootPlan plan) { boot_plan_ = std::move(plan); }
+  const loaders::BootPlan& boot_plan() const { return boot_plan_; }
+
+  /// The RESET line: chips and processor, then the boot plan. Needed once before the first run.
+  void reset();
+  std::optional<MachineRequest> take_request();
+  cpu::ExitReason run(u64 budget) { return engine_->run(budget); }
+  /// Forgets what was derived from memory: decoded code and translations. No effect on the guest.
+  void drop_caches();
+
+  cpu::Cpu& cpu() { return *cpu_; }
+  const cpu::Cpu& cpu() const { return *cpu_; }
+  cpu::Engine& engine() { return *engine_; }
+  const cpu::Engine& engine() const { return *engine_; }
+  devices::PcBoard& board() { return *board_; }
+  devices::Scheduler& scheduler() { return *scheduler_; }
+  mmu::PhysicalMemory& memory() { return memory_; }
+  mmu::Pmap& pmap() { return pmap_; }
+  u64 now_ns() const { return scheduler_->now_ns(); }
+  const MachineConfig& config() const { return config_; }
+
+  /// Everything the guest could tell apart. A machine that failed to load must be thrown away.
+  void serialize(Archive& archive);
+  /// 32 hexadecimal digits: equal for machines that no guest could tell apart.
+  std::string state_hash();
+
+ private:
+  Machine(const MachineConfig& config, mmu::MachineMemory& pool);
+  Result<void, Error> lay_out_memory();
+
+  // cpu::Environment
+  u64 read_port(u16 port, Width width) override;
+  void write_port(u16 port, Width width, u64 value) override;
+  u8 acknowledge_interrupt() override;
+  bool read_msr(u32 index, u64& value) override;
+  bool write_msr(u32 index, u64 value) override;
+  u8 cr8() override;
+  void set_cr8(u8 priority) override;
+  u64 tsc() override;
+  void set_tsc(u64 value) override;
+  u64 tsc_adjust() override;
+  void set_tsc_adjust(u64 value) override;
+  void set_ferr(bool level) override;
+
+  // devices::ProcessorLines
+  void set_intr(bool level) override;
+  void raise_nmi() override;
+  void raise_init() override;
+  void raise_startup(u8 vector) override;
+
+  // devices::MachineControl
+  void request_reset(ResetCause cause) override;
+  void request_shutdown() override;
+  void request_exit(int status) override;
+  void set_a20(bool on) override;
+  void request(const MachineRequest& wanted);
+
+  const MachineConfig config_;
+  mmu::Pmap pmap_;
+  mmu::IoMap ports_;
+  mmu::IoMap mmio_;
+  mmu::PhysicalMemory memory_;
+  std::unique_ptr<cpu::Cpu> cpu_;
+  std::unique_ptr<devices::Scheduler> scheduler_;
+  std::unique_ptr<devices::PcBoard> board_;
+  std::unique_ptr<cpu::Engine> engine_;
+  loaders::BootPlan boot_plan_;
+  std::optional<MachineRequest> request_;
+};
+
+}  // namespace doppel::frontend

@@ -1,0 +1,50 @@
+#pragma once
+
+// The rows behind `parse_options`: every option is a name, the shape of its argument, a line of
+// help and a function. Private to the options*.cpp files.
+
+#include <span>
+
+#include "frontend/option_values.h"
+#include "frontend/options.h"
+
+namespace doppel::frontend {
+
+/// What is collected while reading the command line; `finish` turns it into Options.
+struct OptionBuilder {
+  Options options;
+  std::vector<std::string> serial;            ///< As written: chardevs may be defined later.
+  std::vector<std::string> debug_consoles;
+  std::vector<std::string> debug_console_devices;  ///< Properties of -device isa-debugcon.
+  std::map<std::string, CharacterTarget> chardevs;
+  std::optional<u16> debug_console_port;      ///< -global isa-debugcon.iobase
+  bool nographic = false;
+  bool display_none = false;
+  bool no_defaults = false;
+  bool monitor_off = false;
+  bool machine_noted = false;
+};
+
+using OptionResult = Result<void, Error>;
+
+struct OptionRow {
+  std::string_view name;      ///< Without dashes.
+  std::string_view argument;  ///< How help shows it; empty: the option takes none.
+  std::string_view help;
+  OptionResult (*apply)(OptionBuilder& builder, std::string_view value);
+};
+
+std::span<const OptionRow> option_rows();
+
+// options_devices.cpp: what speaks of ports, chips and files.
+OptionResult apply_serial(OptionBuilder& builder, std::string_view value);
+OptionResult apply_chardev(OptionBuilder& builder, std::string_view value);
+OptionResult apply_debugcon(OptionBuilder& builder, std::string_view value);
+OptionResult apply_device(OptionBuilder& builder, std::string_view value);
+OptionResult apply_global(OptionBuilder& builder, std::string_view value);
+OptionResult apply_fw_cfg(OptionBuilder& builder, std::string_view value);
+OptionResult apply_monitor(OptionBuilder& builder, std::string_view value);
+/// Connects what was named to what it is.
+OptionResult finish_devices(OptionBuilder& builder);
+
+}  // namespace doppel::frontend

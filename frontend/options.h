@@ -1,0 +1,96 @@
+#pragma once
+
+// What the command line asks for, under QEMU's names.
+//
+// One or two dashes are the same. Options that only doppel has are full words. Whatever is not
+// understood is refused with one line that names the option and the reason: a machine that differs
+// from what was asked for is worse than none.
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cpu/base/result.h"
+#include "cpu/base/types.h"
+#include "devices/pc_board.h"
+
+namespace doppel::frontend {
+
+/// Where the bytes of a port go.
+struct CharacterTarget {
+  enum class Kind : u8 { Null, Stdio, File };
+  Kind kind = Kind::Null;
+  std::string path;      ///< File.
+  bool monitor = false;  ///< Stdio: shared with the monitor, switched by Ctrl-A.
+};
+
+struct Options {
+  enum class Action : u8 { Run, Help, Version, CpuHelp, MachineHelp, LogHelp };
+  Action action = Action::Run;
+
+  u64 ram_bytes = u64{128} << 20;
+  std::string cpu = "max";
+  std::string name;
+
+  // What is booted.
+  std::string kernel;
+  std::vector<std::string> initrd;  ///< As written; for multiboot "file arguments".
+  std::string append;
+  std::string firmware;
+  std::vector<std::string> firmware_directories;
+  struct LoadedFile {
+    std::string path;
+    std::optional<u64> address;
+    bool starts = false;  ///< cpu-num was given: the processor starts there.
+  };
+  std::vector<LoadedFile> loaded_files;
+  enum class LinuxEntry : u8 { Auto, Bits16, Bits32, Bits64 };
+  LinuxEntry linux_entry = LinuxEntry::Auto;
+
+  // Ports to the outside.
+  std::vector<CharacterTarget> serial;  ///< COM1, COM2.
+  struct DebugConsole {
+    u16 port = 0xe9;
+    u8 readback = 0xe9;
+    CharacterTarget target;
+  };
+  std::vector<DebugConsole> debug_consoles;
+  std::optional<devices::BoardConfig::DebugExit> debug_exit;
+  std::vector<devices::BoardConfig::FwCfgItem> fw_cfg_items;
+
+  // How it runs.
+  bool no_reboot = false;
+  bool no_shutdown = false;
+  bool start_paused = false;
+  unsigned icount_shift = 0;
+  enum class Pace : u8 { Auto, Jump, RealTime };
+  Pace pace = Pace::Auto;
+  i64 rtc_start = 1'704'067'200;  ///< 2024-01-01: the same day for everybody.
+  u64 seed = 0;
+  std::optional<u64> timeout_virtual_ns;
+  std::optional<u64> timeout_host_ns;
+  bool qemu_exit_style = false;
+
+  // What is written down.
+  std::vector<std::string> log_items;
+  std::string log_file;
+  std::string log_filter;
+  std::string report_file;
+  std::string record_file;
+  std::string replay_file;
+  std::string state_save_file;
+  u64 state_save_at_ns = 0;
+  std::string state_load_file;
+
+  /// Things worth telling once ("-accel tcg: ...").
+  std::vector<std::string> notes;
+};
+
+/// @errors one line: the option and what is wrong with it.
+Result<Options, Error> parse_options(const std::vector<std::string>& arguments);
+/// All options with their meanings, as `-help` prints them.
+std::string help_text();
+
+}  // namespace doppel::frontend

@@ -1,0 +1,212 @@
+#include <utility>
+
+#include "frontend/file.h"
+#include "frontend/option_table.h"
+
+namespace doppel::frontend {
+namespace {
+
+Error bad(std::string message) { return Error{std::move(message)}; }
+
+Result<CharacterTarget, Error> character_target(const OptionBuilder& builder, std::string_view text) {
+  using Kind = CharacterTarget::Kind;
+  if (text == "stdio") return CharacterTarget{Kind::Stdio, {}, false};
+  if (text == "mon:stdio") return CharacterTarget{Kind::Stdio, {}, true};
+  if (text == "null" || text == "none") return CharacterTarget{};
+  if (text.starts_with("file:") && text.size() > 5) {
+    return CharacterTarget{Kind::File, std::string(text.substr(5)), false};
+  }
+  if (text.starts_with("chardev:")) {
+    const auto found = builder.chardevs.find(std::string(text.substr(8)));
+    if (found == builder.chardevs.end()) {
+      return bad("there is no -chardev with id '" + std::string(text.substr(8)) + "'");
+    }
+    return found->second;
+  }
+  return bad("'" + std::string(text) + "' is not stdio, mon:stdio, null, none, file:NAME or chardev:ID");
+}
+
+OptionResult known(const PropertyList& list, std::string_view what) {
+  if (const auto key = list.leftover()) return bad(std::string(what) + " has no property '" + *key + "'");
+  return {};
+}
+
+Result<u16, Error> port_property(const std::string& value, std::string_view key) {
+  const auto number = parse_number(value);
+  if (!number || *number > 0xffff) return bad(std::string(key) + "=" + value + " is not a port");
+  return static_cast<u16>(*number);
+}
+
+OptionResult debug_exit_device(OptionBuilder& builder, PropertyList& list) {
+  devices::BoardConfig::DebugExit debug_exit;
+  if (const auto base = list.take("iobase")) {
+    DOPPEL_TRY(debug_exit.base, port_property(*base, "iobase"));
+  }
+  if (const auto size = list.take("iosize")) {
+    const auto number = parse_number(*size);
+    if (!number || (*number != 1 && *number != 2 && *number != 4 && *number != 8)) {
+      return bad("iosize=" + *size + " is not 1, 2, 4 or 8");
+    }
+    debug_exit.size = static_cast<u16>(*number);
+  }
+  DOPPEL_TRY(known(list, "isa-debug-exit"));
+  builder.options.debug_exit = debug_exit;
+  return {};
+}
+
+OptionResult loader_device(OptionBuilder& builder, PropertyList& list) {
+  Options::LoadedFile file;
+  const auto path = list.take("file");
+  if (!path || path->empty()) return bad("loader needs file=NAME");
+  file.path = *path;
+  if (const auto address = list.take("addr")) {
+    file.address = parse_number(*address);
+    if (!file.address) return bad("addr=" + *address + " is not an address");
+  }
+  if (const auto processor = list.take("cpu-num")) {
+    if (parse_number(*processor) != 0) return bad("cpu-num=" + *processor + ": there is processor 0 only");
+    file.starts = true;
+  }
+  if (const auto raw = list.take("force-raw"); raw && !parse_switch(*raw)) {
+    return bad("force-raw=" + *raw + " is not on or off");
+  }
+  DOPPEL_TRY(known(list, "loader"));
+  builder.options.loaded_files.push_back(std::move(file));
+  return {};
+}
+
+OptionResult debug_console_device(OptionBuilder& builder, const std::string& properties) {
+  PropertyList list(properties, "driver");
+  (void)list.take("driver");
+  Options::DebugConsole console;
+  if (builder.debug_console_port) console.port = *builder.debug_console_port;
+  if (const auto base = list.take("iobase")) {
+    DOPPEL_TRY(console.port, port_property(*base, "iobase"));
+  }
+  if (const auto readback = list.take("readback")) {
+    const auto number = parse_number(*readback);
+    if (!number || *number > 0xff) return bad("readback=" + *readback + " is not a byte");
+    console.readback = static_cast<u8>(*number);
+  }
+  if (const auto id = list.take("chardev")) {
+    DOPPEL_TRY(console.target, character_target(builder, "chardev:" + *id));
+  }
+  if (const auto path = list.take("file")) {
+    console.target = CharacterTarget{CharacterTarget::Kind::File, *path, false};
+  }
+  DOPPEL_TRY(known(list, "isa-debugcon"));
+  builder.options.debug_consoles.push_back(std::move(console));
+  return {};
+}
+
+}  // namespace
+
+OptionResult apply_serial(OptionBuilder& builder, std::string_view value) {
+  if (builder.serial.size() == 2) return bad("there are two serial ports");
+  builder.serial.emplace_back(value);
+  return {};
+}
+
+OptionResult apply_chardev(OptionBuilder& builder, std::string_view value) {
+  PropertyList list(value, "backend");
+  const std::string backend = list.take("backend").value_or("");
+  const auto id = list.take("id");
+  if (!id || id->empty()) return bad("needs id=NAME");
+  CharacterTarget target;
+  if (backend == "stdio") {
+    target.kind = CharacterTarget::Kind::Stdio;
+    if (const auto mux = list.take("mux")) {
+      const auto on = parse_switch(*mux);
+      if (!on) return bad("mux=" + *mux + " is not on or off");
+      target.monitor = *on;
+    }
+    (void)list.take("signal");  // Ctrl-C reaches the guest exactly where the monitor shares the terminal.
+  } else if (backend == "file") {
+    const auto path = list.take("path");
+    if (!path || path->empty()) return bad("file needs path=NAME");
+    target.kind = CharacterTarget::Kind::File;
+    target.path = *path;
+  } else if (backend != "null") {
+    return bad("'" + backend + "' is not stdio, file or null");
+  }
+  DOPPEL_TRY(known(list, backend));
+  if (!builder.chardevs.emplace(*id, std::move(target)).second) return bad("id '" + *id + "' is used twice");
+  return {};
+}
+
+OptionResult apply_debugcon(OptionBuilder& builder, std::string_view value) {
+  builder.debug_consoles.emplace_back(value);
+  return {};
+}
+
+OptionResult apply_device(OptionBuilder& builder, std::string_view value) {
+  PropertyList list(value, "driver");
+  const std::string driver = list.take("driver").value_or("");
+  if (driver == "isa-debug-exit") return debug_exit_device(builder, list);
+  if (driver == "loader") return loader_device(builder, list);
+  if (driver == "isa-debugcon") {
+    builder.debug_console_devices.emplace_back(value);
+    return {};
+  }
+  return bad("there is no device '" + driver + "' (isa-debug-exit, isa-debugcon, loader)");
+}
+
+OptionResult apply_global(OptionBuilder& builder, std::string_view value) {
+  constexpr std::string_view kPort = "isa-debugcon.iobase=";
+  if (!value.starts_with(kPort)) return bad("only isa-debugcon.iobase=PORT is known");
+  DOPPEL_TRY(builder.debug_console_port, port_property(std::string(value.substr(kPort.size())), "iobase"));
+  return {};
+}
+
+OptionResult apply_fw_cfg(OptionBuilder& builder, std::string_view value) {
+  PropertyList list(value, "name");
+  devices::BoardConfig::FwCfgItem item;
+  item.name = list.take("name").value_or("");
+  if (item.name.empty() || item.name.size() > 55) return bad("needs name=opt/..., at most 55 characters");
+  const auto path = list.take("file");
+  const auto text = list.take("string");
+  DOPPEL_TRY(known(list, "fw_cfg"));
+  if (path.has_value() == text.has_value()) return bad("needs either file=NAME or string=TEXT");
+  if (text) {
+    item.bytes.assign(text->begin(), text->end());
+  } else {
+    DOPPEL_TRY(item.bytes, read_file(*path));
+  }
+  builder.options.fw_cfg_items.push_back(std::move(item));
+  return {};
+}
+
+OptionResult apply_monitor(OptionBuilder& builder, std::string_view value) {
+  if (value != "none" && value != "null") {
+    return bad("'" + std::string(value) + "': the monitor is on the terminal (Ctrl-A c), or none");
+  }
+  builder.monitor_off = true;
+  return {};
+}
+
+OptionResult finish_devices(OptionBuilder& builder) {
+  Options& options = builder.options;
+  if (builder.serial.empty() && !builder.no_defaults && (builder.nographic || !builder.display_none)) {
+    builder.serial.emplace_back(builder.monitor_off ? "stdio" : "mon:stdio");
+  }
+  for (const std::string& text : builder.serial) {
+    auto target = character_target(builder, text);
+    if (!target.ok()) return bad("-serial: " + target.error().message);
+    options.serial.push_back(target.take());
+  }
+  for (const std::string& text : builder.debug_consoles) {
+    auto target = character_target(builder, text);
+    if (!target.ok()) return bad("-debugcon: " + target.error().message);
+    Options::DebugConsole console;
+    if (builder.debug_console_port) console.port = *builder.debug_console_port;
+    console.target = target.take();
+    options.debug_consoles.push_back(std::move(console));
+  }
+  for (const std::string& properties : builder.debug_console_devices) {
+    auto done = debug_console_device(builder, properties);
+    if (!done.ok()) return bad("-device: " + done.error().message);
+  }
+  return {};
+}
+
+}  // namespace doppel::frontend

@@ -1,0 +1,304 @@
+#include "frontend/run_loop.h"
+
+#include <algorithm>
+#include <ctime>
+
+#include "cpu/base/log.h"
+#include "frontend/autopsy.h"
+#include "frontend/terminal.h"
+
+namespace doppel::frontend {
+namespace {
+
+using Kind = RunOutcome::Kind;
+
+// Between two looks at the host: some milliseconds of emulation.
+constexpr u64 kMostInstructions = 2'000'000;
+constexpr i64 kVisitEvery = 1'000'000;
+constexpr i64 kFlushEvery = 10'000'000;
+// Sleeping for less costs more than it is worth.
+constexpr u64 kShortestSleep = 1'000'000;
+// A processor halted with interrupts off is watched for this long before it is declared dead: only
+// an NMI or a reset line could wake it, and chips would have done so by then.
+constexpr u64 kDeathWatch = 1'000'000'000;
+
+constexpr int kStatusDiverged = 112;
+constexpr int kStatusDeadlock = 116;
+constexpr int kStatusTripleFault = 120;
+constexpr int kStatusVirtualLimit = 122;
+constexpr int kStatusHostLimit = 124;
+constexpr int kStatusFailed = 2;
+
+RunOutcome ending(Kind kind, int status, std::string reason) { return {kind, status, std::move(reason)}; }
+
+const char* cause_name(devices::MachineControl::ResetCause cause) {
+  using Cause = devices::MachineControl::ResetCause;
+  switch (cause) {
+    case Cause::Keyboard: return "the keyboard controller";
+    case Cause::Port92: return "port 92h";
+    case Cause::PortCf9: return "port cf9h";
+    case Cause::Acpi: return "the ACPI reset register";
+    case Cause::Other: break;
+  }
+  return "the guest";
+}
+
+}  // namespace
+
+const char* RunOutcome::name() const {
+  switch (kind) {
+    case Kind::Shutdown: return "shutdown";
+    case Kind::Reset: return "reset";
+    case Kind::DebugExit: return "debug_exit";
+    case Kind::Quit: return "quit";
+    case Kind::Signal: return "signal";
+    case Kind::TripleFault: return "triple_fault";
+    case Kind::OutsideMemory: return "outside_memory";
+    case Kind::Deadlock: return "deadlock";
+    case Kind::VirtualTimeout: return "virtual_timeout";
+    case Kind::HostTimeout: return "host_timeout";
+    case Kind::ReplayDiverged: return "replay_diverged";
+    case Kind::Failed: break;
+  }
+  return "failed";
+}
+
+RunLoop::RunLoop(Machine& machine, InputQueue& queue, Console& console, RunConfig config)
+    : machine_(machine), queue_(queue), console_(console), config_(std::move(config)), paused_(config_.start_paused) {}
+
+RunOutcome RunLoop::run() {
+  started_ns_ = visited_ns_ = flushed_ns_ = host_ns();
+  for (;;) {
+    if (Ending end = look_around()) return *end;
+    const u64 instructions = budget();
+    if (instructions == 0) continue;  // An event is due.
+    switch (machine_.run(instructions)) {
+      case cpu::ExitReason::BudgetSpent:
+      case cpu::ExitReason::Attention:
+      case cpu::ExitReason::Shutdown:
+        break;
+      case cpu::ExitReason::Halted:
+        if (Ending end = idle()) return *end;
+        break;
+      case cpu::ExitReason::OutsideMemory:
+        return ending(Kind::OutsideMemory, kStatusTripleFault, "the processor fetches code from where there is no memory");
+    }
+  }
+}
+
+RunLoop::Ending RunLoop::look_around() {
+  if (Ending end = take_request()) return end;
+  if (machine_.cpu().state.shutdown) {
+    if (Ending end = after_triple_fault()) return end;
+  }
+  machine_.scheduler().run_due();
+  if (Ending end = take_request()) return end;
+  if (Ending end = check_limits()) return end;
+  if (Ending end = save_if_due()) return end;
+  if (Ending end = visit_host()) return end;
+  return deliver_input();
+}
+
+RunLoop::Ending RunLoop::take_request() {
+  const std::optional<MachineRequest> request = machine_.take_request();
+  if (!request) return std::nullopt;
+  switch (request->kind) {
+    case MachineRequest::Kind::Exit:
+      return ending(Kind::DebugExit, request->status, "the guest wrote to isa-debug-exit");
+    case MachineRequest::Kind::Shutdown:
+      if (!config_.no_shutdown) return ending(Kind::Shutdown, 0, "the guest switched the machine off");
+      log::info("machine", "the guest switched the machine off; it stays (-no-shutdown)");
+      shut_down_ = paused_ = true;
+      return wait_paused();
+    case MachineRequest::Kind::Reset:
+      if (config_.no_reboot) {
+        return ending(Kind::Reset, 0, std::string("reset by ") + cause_name(request->cause));
+      }
+      reset_machine();
+      break;
+  }
+  return std::nullopt;
+}
+
+void RunLoop::reset_machine() {
+  ++resets_;
+  machine_.reset();
+  if (config_.after_reset) config_.after_reset();
+}
+
+RunLoop::Ending RunLoop::after_triple_fault() {
+  const std::string reason = summarize_faults(machine_.cpu());
+  if (config_.no_reboot) return ending(Kind::TripleFault, kStatusTripleFault, "triple fault: " + reason);
+  log::warn("machine", "triple fault, reset: %s", reason.c_str());
+  reset_machine();
+  return std::nullopt;
+}
+
+RunLoop::Ending RunLoop::check_limits() {
+  if (config_.timeout_virtual_ns && machine_.now_ns() >= *config_.timeout_virtual_ns) {
+    return ending(Kind::VirtualTimeout, kStatusVirtualLimit, "the limit of virtual time is reached");
+  }
+  if (queue_.diverged()) {
+    return ending(Kind::ReplayDiverged, kStatusDiverged, "the machine is not where it was when the input was recorded");
+  }
+  return std::nullopt;
+}
+
+RunLoop::Ending RunLoop::save_if_due() {
+  if (!config_.save_at_ns || machine_.now_ns() < *config_.save_at_ns) return std::nullopt;
+  config_.save_at_ns.reset();
+  const Result<void, Error> saved = config_.save();
+  if (saved.ok()) return std::nullopt;
+  return ending(Kind::Failed, kStatusFailed, saved.error().message);
+}
+
+RunLoop::Ending RunLoop::visit_host() {
+  const i64 now = host_ns();
+  if (!paused_ && !quit_ && now - visited_ns_ < kVisitEvery) return std::nullopt;
+  visited_ns_ = now;
+  if (now - flushed_ns_ >= kFlushEvery) {
+    flushed_ns_ = now;
+    config_.flush_output();
+  }
+  console_.poll(0);
+  if (quit_ || console_.quit_requested()) return ending(Kind::Quit, 0, "ended from the monitor");
+  if (const int signal = stop_signal(); signal != 0) {
+    return ending(Kind::Signal, 128 + signal, "signal " + std::to_string(signal));
+  }
+  if (config_.timeout_host_ns && now - started_ns_ >= static_cast<i64>(*config_.timeout_host_ns)) {
+    return ending(Kind::HostTimeout, kStatusHostLimit, "the limit of host time is reached");
+  }
+  return paused_ ? wait_paused() : Ending{};
+}
+
+RunLoop::Ending RunLoop::wait_paused() {
+  config_.flush_output();
+  while (paused_ && !quit_ && !console_.quit_requested() && stop_signal() == 0 && host_time_left(1) > 0) {
+    console_.poll(host_time_left(100'000'000));
+    if (shut_down_) paused_ = true;  // Only a reset brings it back.
+    if (queue_.reset_pending()) paused_ = shut_down_ = false;
+  }
+  return std::nullopt;
+}
+
+RunLoop::Ending RunLoop::deliver_input() {
+  if (!queue_.pending() && !queue_.next_stamp()) return std::nullopt;
+  if (!queue_.replaying() && inside_string_instruction()) return std::nullopt;
+  if (queue_.deliver(machine_) == InputQueue::Delivered::Reset) {
+    reset_machine();
+  }
+  return std::nullopt;
+}
+
+/// A replay finds its moments by instruction count, and the count stands still while a string
+/// instruction repeats: nothing is delivered there.
+bool RunLoop::inside_string_instruction() {
+  cpu::Cpu& cpu = machine_.cpu();
+  const cpu::CpuState& state = cpu.state;
+  if (state.halted) return false;
+  const u64 base = state.code64() ? 0 : state.segment(Seg::CS).base;
+  const LinearAddr address(state.code64() ? state.rip() : (base + state.rip()) & 0xffff'ffff);
+  mmu::PageWalker::Steps steps;
+  const mmu::WalkRequest request{Access::Fetch, Privilege::Implicit, false};
+  const auto page = cpu.mmu.walker().explain(cpu.mmu.context(), address, request, steps);
+  if (!page.ok()) return false;
+  const u8 first = machine_.memory().read<u8>(page.value().page + address.page_offset());
+  // Other prefixes may stand before the repeat prefix: all of them wait.
+  switch (first) {
+    case 0xf2: case 0xf3: case 0x66: case 0x67: case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65:
+      return true;
+    default:
+      return false;
+  }
+}
+
+u64 RunLoop::budget() const {
+  u64 most = std::min(kMostInstructions, machine_.scheduler().instructions_until_next());
+  const unsigned shift = machine_.scheduler().shift();
+  const u64 now = machine_.now_ns();
+  const auto stop_at = [&](u64 time_ns) {
+    if (time_ns <= now) return;
+    most = std::min(most, ((time_ns - now - 1) >> shift) + 1);
+  };
+  if (config_.timeout_virtual_ns) stop_at(*config_.timeout_virtual_ns);
+  if (config_.save_at_ns) stop_at(*config_.save_at_ns);
+  if (const auto stamp = queue_.next_stamp()) {
+    const u64 retired = machine_.cpu().state.retired;
+    if (stamp->instructions > retired) most = std::min(most, stamp->instructions - retired);
+  }
+  return most;
+}
+
+RunLoop::Ending RunLoop::idle() {
+  const cpu::CpuState& state = machine_.cpu().state;
+  const u64 now = machine_.now_ns();
+  u64 next = machine_.scheduler().next_deadline_ns();
+  if (!machine_.cpu().interrupts_enabled()) {
+    if (dead_at_retired_ != state.retired) {
+      dead_at_retired_ = state.retired;
+      dead_since_ns_ = now;
+    }
+    if (next == devices::Scheduler::kNever || now - dead_since_ns_ > kDeathWatch) {
+      return ending(Kind::Deadlock, kStatusDeadlock, "the processor is halted with interrupts off");
+    }
+  }
+  const bool only_input = next == devices::Scheduler::kNever;
+  if (config_.timeout_virtual_ns && !(only_input && console_.open())) next = std::min(next, *config_.timeout_virtual_ns);
+  if (config_.save_at_ns && !only_input) next = std::min(next, *config_.save_at_ns);
+  if (const auto stamp = queue_.next_stamp(); stamp && stamp->instructions == state.retired) {
+    next = std::min(next, stamp->time_ns);
+  }
+  if (next <= now || queue_.pending()) return std::nullopt;
+  if (next == devices::Scheduler::kNever) return wait_for_input_only();
+  if (config_.real_time) {
+    skip_in_real_time(next);
+  } else {
+    machine_.scheduler().skip_to(next);
+  }
+  return std::nullopt;
+}
+
+/// Nothing will ever happen by itself.
+RunLoop::Ending RunLoop::wait_for_input_only() {
+  if (!console_.open() || queue_.replaying()) {
+    return ending(Kind::Deadlock, kStatusDeadlock, "the processor waits for an interrupt that nothing can raise");
+  }
+  config_.flush_output();
+  console_.poll(host_time_left(100'000'000));
+  visited_ns_ = 0;  // Limits and signals are looked at next.
+  return std::nullopt;
+}
+
+void RunLoop::skip_in_real_time(u64 until_ns) {
+  devices::Scheduler& scheduler = machine_.scheduler();
+  const u64 now = scheduler.now_ns();
+  const u64 wait = until_ns - now;
+  if (idle_debt_ns_ + wait < kShortestSleep) {
+    idle_debt_ns_ += wait;
+    scheduler.skip_to(until_ns);
+    return;
+  }
+  idle_debt_ns_ = 0;
+  config_.flush_output();
+  const i64 begin = host_ns();
+  const i64 most = host_time_left(static_cast<i64>(std::min<u64>(wait, u64{1} << 62)));
+  const bool typed = console_.poll(most);
+  const u64 elapsed = static_cast<u64>(host_ns() - begin);
+  visited_ns_ = 0;
+  // Woken early by a key or a signal: only the time that has passed.
+  scheduler.skip_to(typed || elapsed < wait ? now + std::min(elapsed, wait) : until_ns);
+}
+
+i64 RunLoop::host_ns() const {
+  timespec now = {};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<i64>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
+}
+
+i64 RunLoop::host_time_left(i64 most_ns) const {
+  if (!config_.timeout_host_ns) return most_ns;
+  const i64 left = started_ns_ + static_cast<i64>(*config_.timeout_host_ns) - host_ns();
+  return std::clamp<i64>(left, 0, most_ns);
+}
+
+}  // namespace doppel::frontend

@@ -1,0 +1,114 @@
+#pragma once
+
+// What drives a machine from one event to the next until the run ends.
+//
+//     look around: events due, wishes of chips, host input, limits
+//     run:         as many instructions as fit before the next event
+//     halted:      virtual time jumps to the next event, or waits for it where a person is typing
+//
+// Everything the guest can notice depends on instruction counts and virtual time alone; the host's
+// clock decides only when the host is looked at. So the same command gives the same run.
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "frontend/console.h"
+#include "frontend/input_queue.h"
+#include "frontend/machine.h"
+
+namespace doppel::frontend {
+
+struct RunConfig {
+  bool no_reboot = false;
+  bool no_shutdown = false;
+  bool start_paused = false;
+  bool real_time = false;  ///< An idle machine waits as long as its virtual time takes.
+  std::optional<u64> timeout_virtual_ns;
+  std::optional<u64> timeout_host_ns;
+  /// Called once when virtual time reaches `save_at_ns`.
+  std::optional<u64> save_at_ns;
+  std::function<Result<void, Error>()> save;
+  /// Called often enough that what the guest wrote appears at once.
+  std::function<void()> flush_output;
+  std::function<void()> after_reset;
+};
+
+struct RunOutcome {
+  enum class Kind : u8 {
+    Shutdown,         ///< The guest switched the machine off.
+    Reset,            ///< The guest reset the machine, and -no-reboot.
+    DebugExit,        ///< isa-debug-exit.
+    Quit,             ///< The person ended it.
+    Signal,
+    TripleFault,
+    OutsideMemory,    ///< The processor fetches from where nothing is.
+    Deadlock,         ///< Halted, and nothing can wake it.
+    VirtualTimeout,
+    HostTimeout,
+    ReplayDiverged,
+    Failed,           ///< The host could not do something that was asked for.
+  };
+  Kind kind = Kind::Shutdown;
+  int status = 0;
+  std::string reason;
+
+  /// Stable word for reports: "shutdown", "triple_fault", ...
+  const char* name() const;
+  /// The guest died: somebody will want to know of what.
+  bool is_death() const {
+    return kind == Kind::TripleFault || kind == Kind::OutsideMemory || kind == Kind::Deadlock;
+  }
+};
+
+class RunLoop {
+ public:
+  /// References must outlive the loop.
+  RunLoop(Machine& machine, InputQueue& queue, Console& console, RunConfig config);
+
+  RunOutcome run();
+
+  // The monitor's wishes; they take effect between instructions.
+  void pause() { paused_ = true; }
+  void resume() { paused_ = false; }
+  void quit() { quit_ = true; }
+  bool paused() const { return paused_; }
+  u64 resets() const { return resets_; }
+
+ private:
+  using Ending = std::optional<RunOutcome>;
+
+  Ending look_around();
+  Ending take_request();
+  Ending after_triple_fault();
+  Ending check_limits();
+  Ending save_if_due();
+  Ending deliver_input();
+  Ending visit_host();
+  Ending wait_paused();
+  Ending idle();
+  Ending wait_for_input_only();
+  void skip_in_real_time(u64 until_ns);
+  u64 budget() const;
+  void reset_machine();
+  bool inside_string_instruction();
+  i64 host_ns() const;
+  i64 host_time_left(i64 most_ns) const;
+
+  Machine& machine_;
+  InputQueue& queue_;
+  Console& console_;
+  RunConfig config_;
+  bool paused_ = false;
+  bool quit_ = false;
+  bool shut_down_ = false;      // -no-shutdown: off, and still here.
+  u64 resets_ = 0;
+  i64 started_ns_ = 0;
+  i64 visited_ns_ = 0;
+  i64 flushed_ns_ = 0;
+  u64 idle_debt_ns_ = 0;        // Skipped without waiting, too short to sleep for.
+  u64 dead_since_ns_ = 0;       // Halted with interrupts off since then,
+  u64 dead_at_retired_ = ~u64{0};  // at this count.
+};
+
+}  // namespace doppel::frontend

@@ -1,0 +1,274 @@
+#pragma once
+
+// Loads, stores and fetches at linear addresses: the inline hit, and the slow path behind it.
+//
+//     linear --(shadow TLB: inline compare)--> host address
+//        miss -> walk the guest's tables, A/D bits         -> true fault (#PF), or
+//             -> pmap: guest-physical page -> frame        -> hidden fault
+//             -> refill, return
+//
+// One Mmu per processor. There is one shadow TLB for each class of privilege, so that a change of
+// CPL, or of AC under SMAP, is a pointer change; alignment checking and data breakpoints switch to
+// a table that stays empty, so that every access takes the slow path and is looked at.
+
+#include <array>
+#include <bit>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <utility>
+
+#include <boost/container/static_vector.hpp>
+
+#include "cpu/arch/control.h"
+#include "cpu/arch/exception.h"
+#include "cpu/arch/paging.h"
+#include "cpu/base/address.h"
+#include "cpu/base/archive.h"
+#include "mmu/page_walker.h"
+#include "mmu/physical_memory.h"
+#include "mmu/shadow_tlb.h"
+
+namespace doppel::mmu {
+
+/// Counted since start. @see `info mmu`, docs/architecture.md "One page fault"
+struct MmuCounters {
+  u64 misses = 0;          ///< Accesses that left the inline path.
+  u64 walks = 0;           ///< Guest page tables were walked.
+  u64 hidden_faults = 0;   ///< Misses resolved without the guest knowing: a frame was allocated.
+  u64 true_faults = 0;     ///< Delivered to the guest as #PF.
+  u64 refills = 0;         ///< Shadow TLB entries written.
+  u64 flushes = 0;         ///< Whole flushes (CR3, CR4, CR0, INVPCID).
+  u64 page_flushes = 0;    ///< INVLPG and INVPCID of one address.
+  u64 mmio = 0;            ///< Accesses that went to a device.
+  u64 tracked_stores = 0;  ///< Stores to pages somebody watches.
+};
+
+/// Raised by data accesses that touch an enabled data breakpoint (DR0-DR3). The MMU only collects.
+struct DataBreakpoint {
+  LinearAddr address;
+  u8 length = 0;         ///< 0: slot off.
+  bool on_read = false;  ///< R/W = 11b; else stores only.
+};
+
+/// Host memory open for a read-modify-write; see Mmu::open_for_update.
+struct UpdateSlot {
+  u8* host = nullptr;  ///< Direct; null: the store goes through the slow path.
+  LinearAddr address;
+};
+
+class Mmu {
+ public:
+  Mmu(PhysicalMemory& memory, unsigned linear_bits = 48);
+
+  // ---- the inline path -------------------------------------------------------------------------
+
+  /// @errors #PF; #GP(0) for a non-canonical address (the caller turns it into #SS where the
+  ///         segment was SS); #AC(0) when alignment checks are on.
+  template <class T>
+  Result<T> read(LinearAddr address) {
+    const ShadowTlb::Entry& entry = active_->slot(Access::Read, address);
+    if (entry.tag == ShadowTlb::tag_for(address, sizeof(T))) [[likely]] {
+      T value;
+      std::memcpy(&value, reinterpret_cast<const void*>(address.value + entry.addend), sizeof(T));
+      return value;
+    }
+    T value;
+    DOPPEL_TRY(read_slow(address, &value, sizeof(T)));
+    return value;
+  }
+  template <class T>
+  Result<void> write(LinearAddr address, const T& value) {
+    const ShadowTlb::Entry& entry = active_->slot(Access::Write, address);
+    if (entry.tag == ShadowTlb::tag_for(address, sizeof(T))) [[likely]] {
+      std::memcpy(reinterpret_cast<void*>(address.value + entry.addend), &value, sizeof(T));
+      return {};
+    }
+    return write_slow(address, &value, sizeof(T));
+  }
+  /// Checks for a store of T at `address` and reads it: past this line nothing can fault.
+  template <class T>
+  Result<UpdateSlot> open_for_update(LinearAddr address, T& value) {
+    const ShadowTlb::Entry& entry = active_->slot(Access::Write, address);
+    if (entry.tag == ShadowTlb::tag_for(address, sizeof(T))) [[likely]] {
+      u8* host = reinterpret_cast<u8*>(address.value + entry.addend);
+      std::memcpy(&value, host, sizeof(T));
+      return UpdateSlot{host, address};
+    }
+    return open_slow(address, &value, sizeof(T));
+  }
+  template <class T>
+  void close_update(const UpdateSlot& slot, const T& value) {
+    if (slot.host != nullptr) [[likely]] {
+      std::memcpy(slot.host, &value, sizeof(T));
+      return;
+    }
+    store_checked(slot.address, &value, sizeof(T));
+  }
+
+  // ---- any size, all or nothing ----------------------------------------------------------------
+
+  /// Up to 64 KiB, may cross pages; on a fault nothing was transferred.
+  Result<void> read_bytes(LinearAddr address, void* out, size_t size);
+  Result<void> write_bytes(LinearAddr address, const void* bytes, size_t size);
+  /// Would a store (or load) of these bytes succeed? Sets A/D bits as the access would.
+  Result<void> probe(LinearAddr address, size_t size, Access access);
+  /// Host address of a span that lies in one page and may be accessed freely until the next call
+  /// into the Mmu; null if it must go byte by byte (MMIO, tracked, checks on) or faults. For string
+  /// instructions.
+  u8* direct_span(LinearAddr address, size_t size, Access access);
+
+  /// Accesses the processor makes by itself: descriptor tables, TSS. Supervisor whatever CPL is.
+  template <class T>
+  Result<T> read_system(LinearAddr address) {
+    T value;
+    DOPPEL_TRY(system_access(address, &value, sizeof(T), Access::Read));
+    return value;
+  }
+  template <class T>
+  Result<void> write_system(LinearAddr address, T value) {
+    return system_access(address, &value, sizeof(T), Access::Write);
+  }
+  Result<void> probe_system(LinearAddr address, size_t size, Access access);
+
+  // ---- code ------------------------------------------------------------------------------------
+
+  struct FetchPage {
+    /// First byte of the page; null: not memory, fetch byte by byte through PhysicalMemory.
+    const u8* host = nullptr;
+    PhysAddr page;
+  };
+  /// The page that instructions at `address` come from. @errors #PF with I/D, #GP(0)
+  Result<FetchPage> fetch_page(LinearAddr address) {
+    // Fetches are never checked for alignment or data breakpoints: the class's own table serves.
+    const ShadowTlb& table = *tables_[class_];
+    const ShadowTlb::Entry& entry = table.slot(Access::Fetch, address);
+    if (entry.tag == address.page().value) [[likely]] {
+      return FetchPage{reinterpret_cast<const u8*>(entry.tag + entry.addend),
+                       table.fetch_page(address)};
+    }
+    return fetch_slow(address);
+  }
+
+  // ---- what the processor tells ----------------------------------------------------------------
+
+  /// A new meaning of linear addresses. Flushes what the change invalidates, by the manual's rules
+  /// ("Operations that Invalidate TLBs"); `keep` is MOV CR3 with bit 63 (PCID).
+  /// Called with nothing changed, it is MOV CR3 with the same value and flushes what is not global.
+  void set_context(const PagingContext& context, bool keep_translations = false);
+  const PagingContext& context() const { return context_; }
+  /// CPL and AC choose the table. Cheap: called on every change of CPL.
+  void set_privilege(bool user, bool ac) {
+    if (user == user_ && ac == ac_) return;
+    user_ = user;
+    ac_ = ac;
+    select_table();
+  }
+  void set_alignment_check(bool on) {
+    if (on == alignment_check_) return;
+    alignment_check_ = on;
+    select_table();
+  }
+  void set_data_breakpoints(std::span<const DataBreakpoint> slots);
+  /// Which slots were hit since the last call (bit n: slot n).
+  unsigned take_breakpoint_hits();
+  /// 48, or 57 with LA57: what canonical means now. set_context derives it.
+  void set_linear_bits(unsigned bits) { linear_bits_ = bits; }
+  unsigned linear_bits() const { return linear_bits_; }
+
+  void flush_all();
+  void flush_non_global();
+  void flush_page(LinearAddr address);
+  /// For WriteTracking's protect hook, which the machine installs: stores to `page` take the slow
+  /// path from now on.
+  void page_became_tracked(PhysAddr page);
+  /// Another frame stands behind `page`, or other rights (a ROM shadowed, a frame taken away).
+  void page_frame_changed(PhysAddr page);
+
+  /// After every access that reached a device or changed code: the run loop wants to look around.
+  /// The flag is set to true; the engine reads and clears it.
+  void set_attention(bool* flag) { attention_ = flag; }
+
+  PageWalker& walker() { return walker_; }
+  PhysicalMemory& memory() { return memory_; }
+  const MmuCounters& counters() const { return counters_; }
+  /// Table of the present privilege class, for engines.
+  const ShadowTlb& active() const { return *active_; }
+
+ private:
+  enum Class : u8 { kSupervisor, kUser, kSupervisorAc, kNeverFilled, kClasses };
+
+  /// One page's part of an access, checked: where its bytes are.
+  struct Target {
+    u8* host = nullptr;      // First byte, if it may be accessed directly.
+    PhysAddr physical;       // Behind A20.
+    bool is_memory = false;  // RAM or ROM, not registers.
+  };
+  /// A page that loads or stores reach only through PhysicalMemory: registers, ROM, tracked pages.
+  /// Remembered because the shadow TLB has no entry for it and each access would walk.
+  struct SlowPage {
+    u64 tag = ShadowTlb::kInvalid;
+    u64 generation = 0;  // Another than generation_: flushed.
+    PhysAddr page;
+    Access access = Access::Read;
+    Class rights = kSupervisor;
+  };
+  static constexpr size_t kSlowPages = 64;
+  /// Parts of an access of up to 64 KiB.
+  using Targets = boost::container::static_vector<Target, 17>;
+
+  Result<void> read_slow(LinearAddr address, void* out, size_t size) __attribute__((noinline));
+  Result<void> write_slow(LinearAddr address, const void* in, size_t size)
+      __attribute__((noinline));
+  Result<UpdateSlot> open_slow(LinearAddr address, void* value, size_t size)
+      __attribute__((noinline));
+  void store_checked(LinearAddr address, const void* in, size_t size) __attribute__((noinline));
+  Result<FetchPage> fetch_slow(LinearAddr address) __attribute__((noinline));
+  Result<void> system_access(LinearAddr address, void* data, size_t size, Access access);
+
+  void select_table();
+  bool has_checks() const { return active_ == tables_[kNeverFilled].get(); }
+  bool is_long() const { return (context_.efer & efer::LMA) != 0; }
+  LinearAddr wrap(LinearAddr address) const {
+    return is_long() ? address : LinearAddr(address.value & 0xffff'ffff);
+  }
+  Result<void> check(LinearAddr address, size_t size, bool explicit_access) const;
+  void note_breakpoints(LinearAddr address, size_t size, bool stores);
+
+  Result<Target> translate(LinearAddr address, Access access, Class rights, bool implicit);
+  Result<Target> refill(LinearAddr address, Access access, Class rights, bool implicit);
+  Result<void> translate_all(LinearAddr address, size_t size, Access access, Class rights,
+                             bool implicit, Targets& targets);
+  Result<void> access_pages(LinearAddr address, u8* out, const u8* in, size_t size, Access access,
+                            Class rights, bool implicit);
+  void load(const Target& target, u8* out, size_t size);
+  void store(const Target& target, const u8* in, size_t size);
+  void reached_device();
+
+  static size_t large_page_bit(LinearAddr address, unsigned shift);
+  void note_large_page(LinearAddr address, u64 page_size);
+  void flush_part(LinearAddr first, u64 size);
+
+  PhysicalMemory& memory_;
+  PageWalker walker_;
+  PagingContext context_;
+  std::array<std::unique_ptr<ShadowTlb>, kClasses> tables_;
+  ShadowTlb* active_ = nullptr;
+  Class class_ = kSupervisor;
+  bool user_ = false;
+  bool ac_ = false;
+  bool alignment_check_ = false;
+  unsigned linear_bits_;
+  bool has_breakpoints_ = false;
+  std::array<DataBreakpoint, 4> breakpoints_{};
+  unsigned breakpoint_hits_ = 0;
+  bool* attention_ = nullptr;
+  std::array<SlowPage, kSlowPages> slow_pages_;
+  u64 generation_ = 1;
+  /// A set bit for every large page that entries were filled from since the last full flush: INVLPG
+  /// of any address in it drops all of it.
+  std::array<u64, 64> large_pages_{};
+  MmuCounters counters_;
+};
+
+}  // namespace doppel::mmu

@@ -1,0 +1,81 @@
+#pragma once
+
+// Who wants to know about stores to a guest-physical page, and why.
+//
+// One mechanism, several clients: decoded or translated code, guest page tables, shared frames,
+// dirty logging, watchpoints, video memory. A tracked page is simply never writable in the shadow
+// TLB, so its stores take the slow path, and the slow path asks here. DMA goes through the same
+// door.
+//
+// Code is tracked per 64-byte line, so that data beside code costs a slow store, not a lost block.
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include <boost/container/flat_map.hpp>
+
+#include "cpu/arch/paging.h"
+#include "cpu/base/address.h"
+
+namespace doppel::mmu {
+
+enum class TrackReason : u8 { Code, PageTable, CopyOnWrite, DirtyLog, Watchpoint, Display };
+inline constexpr unsigned kTrackReasons = 6;
+
+class WriteTracking {
+ public:
+  static constexpr unsigned kLineShift = 6;
+
+  /// Told before the bytes change (`before` clients may fix the page) or after. `size` never
+  /// crosses a page.
+  using Observer = std::function<void(PhysAddr address, u64 size)>;
+  /// The one observer for a reason; set once by the part that owns it.
+  void set_observer(TrackReason reason, Observer observer);
+
+  /// Starts tracking a page. The caller must then drop its writable entries from every shadow TLB
+  /// (`set_protect_hook` does that for the machine's CPUs).
+  void track(PhysAddr page, TrackReason reason);
+  void untrack(PhysAddr page, TrackReason reason);
+  /// Code only: marks the 64-byte lines of [address, +size), which lies in one page, and tracks the
+  /// page.
+  void track_code(PhysAddr address, u64 size);
+  /// Code only: forgets the lines of a page and stops tracking it for code.
+  void untrack_code(PhysAddr page);
+
+  bool is_tracked(PhysAddr address) const { return reasons(address.page_number()) != 0; }
+  bool is_tracked_for(PhysAddr address, TrackReason reason) const {
+    return (reasons(address.page_number()) >> static_cast<unsigned>(reason) & 1) != 0;
+  }
+  /// True if a marked line is among [address, +size), which lies in one page.
+  bool touches_code(PhysAddr address, u64 size) const;
+
+  /// Called by every store to a tracked page after the bytes changed. Code observers hear of it
+  /// only if a line with code was touched.
+  void notify(PhysAddr address, u64 size);
+
+  /// Called with each page that becomes tracked, so that writable TLB entries for it go.
+  void set_protect_hook(std::function<void(PhysAddr page)> hook) { protect_ = std::move(hook); }
+
+ private:
+  static constexpr u64 kGroupPages = 4096;
+  using Group = std::array<u8, kGroupPages>;  // One bit a reason, by page number.
+
+  u8 reasons(u64 page) const {
+    const u64 group = page / kGroupPages;
+    return group < groups_.size() && groups_[group] != nullptr
+               ? (*groups_[group])[page % kGroupPages]
+               : u8{0};
+  }
+  u8& reasons_of(u64 page);
+
+  std::vector<std::unique_ptr<Group>>
+      groups_;  // In groups: ROM at 4 GiB must not cost a table for all below.
+  boost::container::flat_map<u64, u64>
+      code_lines_;  // Page number -> lines with code. Searched on stores, small.
+  std::array<Observer, kTrackReasons> observers_;
+  std::function<void(PhysAddr)> protect_;
+};
+
+}  // namespace doppel::mmu

@@ -1,0 +1,81 @@
+#include "tests/differential/compare_rules.h"
+
+#include "cpu/arch/registers.h"
+#include "cpu/arch/rflags.h"
+
+namespace doppel::differential {
+
+namespace {
+
+bool is_shift(ZydisMnemonic mnemonic) {
+  return mnemonic == ZYDIS_MNEMONIC_SHL || mnemonic == ZYDIS_MNEMONIC_SHR || mnemonic == ZYDIS_MNEMONIC_SAR;
+}
+bool is_rotate(ZydisMnemonic mnemonic) {
+  return mnemonic == ZYDIS_MNEMONIC_ROL || mnemonic == ZYDIS_MNEMONIC_ROR || mnemonic == ZYDIS_MNEMONIC_RCL ||
+         mnemonic == ZYDIS_MNEMONIC_RCR;
+}
+bool is_double_shift(ZydisMnemonic mnemonic) {
+  return mnemonic == ZYDIS_MNEMONIC_SHLD || mnemonic == ZYDIS_MNEMONIC_SHRD;
+}
+
+/// The count a shift or rotate works with.
+unsigned shift_count(const TestCase& test, const Decoded& decoded) {
+  u64 count = 1;
+  const ZydisDecodedOperand& last = decoded.operands[is_double_shift(decoded.insn.mnemonic) ? 2 : 1];
+  if (last.type == ZYDIS_OPERAND_TYPE_IMMEDIATE) count = last.imm.value.u;
+  else if (last.type == ZYDIS_OPERAND_TYPE_REGISTER) count = test.before.gpr[RCX];
+  return static_cast<unsigned>(count & (decoded.operands[0].size == 64 ? 63 : 31));
+}
+
+}  // namespace
+
+u64 undefined_flags(const TestCase& test, const Decoded& decoded) {
+  const ZydisMnemonic mnemonic = decoded.insn.mnemonic;
+  const unsigned width = decoded.operands[0].size;
+  if (is_shift(mnemonic)) {
+    // @source Intel SDM Vol. 2B, "SAL/SAR/SHL/SHR", Flags Affected
+    const unsigned count = shift_count(test, decoded);
+    if (count == 0) return 0;
+    return rflags::AF | (count > 1 ? rflags::OF : 0) | (count > width && mnemonic != ZYDIS_MNEMONIC_SAR ? rflags::CF : 0) |
+           (count == width && width < 32 && mnemonic != ZYDIS_MNEMONIC_SAR ? rflags::CF : 0);
+  }
+  if (is_rotate(mnemonic)) {
+    // @source Intel SDM Vol. 2B, "RCL/RCR/ROL/ROR", Flags Affected
+    return shift_count(test, decoded) > 1 ? rflags::OF : 0;
+  }
+  if (is_double_shift(mnemonic)) {
+    const unsigned count = shift_count(test, decoded);
+    if (count == 0) return 0;
+    return rflags::AF | (count > 1 ? rflags::OF : 0) | (count > width ? rflags::kArithmetic : 0);
+  }
+  u64 undefined = decoded.insn.cpu_flags != nullptr ? decoded.insn.cpu_flags->undefined : 0;
+  return undefined & rflags::kArithmetic;
+}
+
+bool is_result_undefined(const TestCase& test, const Decoded& decoded) {
+  // @source Intel SDM Vol. 2B, "SHLD": "If the count is greater than the operand size, the result is undefined."
+  return is_double_shift(decoded.insn.mnemonic) && shift_count(test, decoded) > decoded.operands[0].size;
+}
+
+std::vector<Ignored> ignored_bytes(const Decoded& decoded) {
+  switch (decoded.insn.mnemonic) {
+    case ZYDIS_MNEMONIC_FXSAVE:
+    case ZYDIS_MNEMONIC_FXSAVE64:
+    case ZYDIS_MNEMONIC_XSAVE:
+    case ZYDIS_MNEMONIC_XSAVE64:
+    case ZYDIS_MNEMONIC_XSAVEC:
+    case ZYDIS_MNEMONIC_XSAVEC64:
+    case ZYDIS_MNEMONIC_XSAVEOPT:
+    case ZYDIS_MNEMONIC_XSAVEOPT64:
+      // FOP, FIP, FDP; and MXCSR_MASK, which is the model's (AMD has bit 17).
+      return {{6, 18}, {28, 4}};
+    case ZYDIS_MNEMONIC_FNSTENV:
+    case ZYDIS_MNEMONIC_FNSAVE:
+      // FIP, FCS and FOP, FDP, FDS.
+      return decoded.insn.operand_width == 16 ? std::vector<Ignored>{{6, 8}} : std::vector<Ignored>{{12, 16}};
+    default:
+      return {};
+  }
+}
+
+}  // namespace doppel::differential

@@ -1,0 +1,366 @@
+#include <algorithm>
+#include <cstring>
+
+#include <doctest/doctest.h>
+#include <elf.h>
+
+#include "frontend/loaders/byte_view.h"
+#include "frontend/loaders/elf_image.h"
+#include "frontend/loaders/flat.h"
+#include "frontend/loaders/linux.h"
+#include "frontend/loaders/loader.h"
+#include "frontend/loaders/multiboot.h"
+
+namespace doppel::frontend::loaders {
+namespace {
+
+using Choice = Options::LinuxEntry;
+
+BootContext context_of(u64 ram_bytes, bool long_mode = true) {
+  BootContext context;
+  context.memory = MemoryMap::of_board(ram_bytes);
+  context.acpi_rsdp = 0xf0000;
+  context.long_mode = long_mode;
+  return context;
+}
+const BootContext kPlenty = context_of(u64{64} << 20);
+
+const Piece* piece_at(const BootPlan& plan, u64 address) {
+  for (const Piece& piece : plan.pieces) {
+    if (piece.address.value == address) return &piece;
+  }
+  return nullptr;
+}
+
+/// A bzImage of protocol 2.15 with a 64-bit entry, 4 setup sectors and 32 KiB of payload.
+KernelFiles bz_image() {
+  KernelFiles files;
+  files.name = "kernel";
+  files.image.assign(5 * 512 + 0x8000, 0x90);
+  std::fill_n(files.image.begin(), 5 * 512, u8{0});
+  put<u8>(files.image, 0x1f1, 4);
+  put<u32>(files.image, 0x1f4, 0x8000 / 16);
+  put<u16>(files.image, 0x1fe, 0xaa55);
+  put<u16>(files.image, 0x200, 0x6aeb);
+  put<u32>(files.image, 0x202, 0x53726448);
+  put<u16>(files.image, 0x206, 0x20f);
+  put<u8>(files.image, 0x211, 1);
+  put<u32>(files.image, 0x214, 0x100000);
+  put<u32>(files.image, 0x22c, 0x7fffffff);
+  put<u32>(files.image, 0x230, 0x200000);
+  put<u8>(files.image, 0x234, 1);
+  put<u16>(files.image, 0x236, 1);
+  put<u32>(files.image, 0x238, 2047);
+  put<u64>(files.image, 0x258, 0x1000000);
+  put<u32>(files.image, 0x260, 0x1000000);
+  return files;
+}
+
+TEST_CASE("linux: enters a 64-bit kernel with boot_params in RSI and the payload at 1 MiB") {
+  KernelFiles files = bz_image();
+  files.append = "console=ttyS0";
+  files.modules.push_back({"a", "a", std::vector<u8>(1001, 1)});
+  files.modules.push_back({"b", "b", std::vector<u8>(7, 2)});
+  const auto plan = plan_kernel(files, kPlenty, Choice::Auto);
+  REQUIRE(plan.ok());
+  CHECK(plan.value().entry.mode == Entry::Mode::Long64);
+  CHECK(plan.value().entry.ip == 0x100200);
+  const Piece* const params = piece_at(plan.value(), plan.value().entry.rsi);
+  REQUIRE(params != nullptr);
+  const ByteView view(params->bytes);
+  CHECK(view.at<u32>(0x202) == 0x53726448);
+  CHECK(view.at<u64>(0x70) == 0xf0000);
+  CHECK(view.at<u8>(0x1e8) == kPlenty.memory.ranges().size());
+  const Piece* const line = piece_at(plan.value(), view.at<u32>(0x228));
+  REQUIRE(line != nullptr);
+  CHECK(std::string(line->bytes.begin(), line->bytes.end() - 1) == "console=ttyS0");
+  // Both disks, the second at a multiple of four.
+  const Piece* const initrd = piece_at(plan.value(), view.at<u32>(0x218));
+  REQUIRE(initrd != nullptr);
+  CHECK(view.at<u32>(0x21c) == 1011);
+  CHECK(initrd->bytes[1000] == 1);
+  CHECK(initrd->bytes[1004] == 2);
+  // It may not lie where the kernel unpacks itself.
+  CHECK(initrd->address.value >= 0x2000000);
+}
+
+TEST_CASE("linux: takes the 32-bit entry where the processor or the kernel has no 64-bit one") {
+  KernelFiles files = bz_image();
+  const auto narrow = plan_kernel(files, context_of(u64{64} << 20, false), Choice::Auto);
+  REQUIRE(narrow.ok());
+  CHECK(narrow.value().entry.mode == Entry::Mode::Protected32);
+  CHECK(narrow.value().entry.ip == 0x100000);
+  put<u16>(files.image, 0x236, 0);
+  const auto old = plan_kernel(files, kPlenty, Choice::Auto);
+  REQUIRE(old.ok());
+  CHECK(old.value().entry.mode == Entry::Mode::Protected32);
+  CHECK_FALSE(plan_kernel(files, kPlenty, Choice::Bits64).ok());
+}
+
+TEST_CASE("linux: the real-mode entry starts the setup code 512 bytes into its segment") {
+  const auto plan = plan_kernel(bz_image(), kPlenty, Choice::Bits16);
+  REQUIRE(plan.ok());
+  CHECK(plan.value().entry.mode == Entry::Mode::Real);
+  CHECK(plan.value().entry.segment == plan.value().entry.data_segment + 0x20);
+  const Piece* const setup = piece_at(plan.value(), u64{plan.value().entry.data_segment} << 4);
+  REQUIRE(setup != nullptr);
+  CHECK((setup->bytes[0x211] & 0x80) != 0);
+  CHECK(ByteView(setup->bytes).at<u16>(0x224) != 0);
+}
+
+TEST_CASE("linux: damaged kernels and too little memory are refused with a reason") {
+  KernelFiles cut = bz_image();
+  cut.image.resize(cut.image.size() - 0x2000);
+  CHECK_FALSE(plan_kernel(cut, kPlenty, Choice::Auto).ok());
+  KernelFiles shorter = bz_image();
+  shorter.image.resize(0x300);
+  CHECK_FALSE(plan_kernel(shorter, kPlenty, Choice::Auto).ok());
+  const auto small = plan_kernel(bz_image(), context_of(u64{16} << 20), Choice::Auto);
+  REQUIRE_FALSE(small.ok());
+  CHECK(small.error().message.find("-m") != std::string::npos);
+  KernelFiles talkative = bz_image();
+  talkative.append = std::string(3000, 'x');
+  CHECK_FALSE(plan_kernel(talkative, kPlenty, Choice::Auto).ok());
+  KernelFiles heavy = bz_image();
+  heavy.modules.push_back({"a", "a", std::vector<u8>(u64{48} << 20)});
+  CHECK_FALSE(plan_kernel(heavy, kPlenty, Choice::Auto).ok());
+}
+
+TEST_CASE("linux: no header byte can make the loader read or place outside its bounds") {
+  for (u64 at = 0x1f1; at < 0x290; ++at) {
+    for (const u8 value : {u8{0x00}, u8{0x7f}, u8{0x80}, u8{0xff}}) {
+      KernelFiles files = bz_image();
+      files.modules.push_back({"a", "a", std::vector<u8>(100)});
+      files.image[at] = value;
+      for (const Choice choice : {Choice::Auto, Choice::Bits16, Choice::Bits32}) {
+        const auto plan = plan_kernel(files, kPlenty, choice);
+        if (plan.ok()) CHECK(check_plan(plan.value(), kPlenty.memory).ok());
+      }
+    }
+  }
+}
+
+/// An ELF64 with one segment of 64 bytes in the file and 4096 in memory at 2 MiB, and room for a note.
+std::vector<u8> elf_image(bool with_note) {
+  std::vector<u8> image(0x400);
+  Elf64_Ehdr header = {};
+  std::memcpy(header.e_ident, ELFMAG, SELFMAG);
+  header.e_ident[EI_CLASS] = ELFCLASS64;
+  header.e_ident[EI_DATA] = ELFDATA2LSB;
+  header.e_type = ET_EXEC;
+  header.e_machine = EM_X86_64;
+  header.e_entry = 0xffff'ffff'8020'0010;
+  header.e_phoff = sizeof header;
+  header.e_phentsize = sizeof(Elf64_Phdr);
+  header.e_phnum = 2;
+  put(image, 0, header);
+  Elf64_Phdr load = {};
+  load.p_type = PT_LOAD;
+  load.p_offset = 0x200;
+  load.p_vaddr = 0xffff'ffff'8020'0000;
+  load.p_paddr = 0x200000;
+  load.p_filesz = 64;
+  load.p_memsz = 4096;
+  put(image, sizeof header, load);
+  Elf64_Phdr note = {};
+  note.p_type = with_note ? PT_NOTE : PT_NULL;
+  note.p_offset = 0x300;
+  note.p_filesz = 20;
+  put(image, sizeof header + sizeof load, note);
+  put<u32>(image, 0x300, 4);
+  put<u32>(image, 0x304, 4);
+  put<u32>(image, 0x308, 18);
+  std::memcpy(&image[0x30c], "Xen", 4);
+  put<u32>(image, 0x310, 0x200020);
+  return image;
+}
+
+TEST_CASE("elf: an image without a protocol is entered in its own mode, at the physical place of its entry") {
+  KernelFiles files;
+  files.name = "kernel";
+  files.image = elf_image(false);
+  const auto plan = plan_kernel(files, kPlenty, Choice::Auto);
+  REQUIRE(plan.ok());
+  CHECK(plan.value().entry.mode == Entry::Mode::Long64);
+  CHECK(plan.value().entry.ip == 0x200010);
+  REQUIRE(piece_at(plan.value(), 0x200000) != nullptr);
+  CHECK(piece_at(plan.value(), 0x200000)->bytes.size() == 4096);
+  CHECK_FALSE(plan_kernel(files, context_of(u64{64} << 20, false), Choice::Auto).ok());
+}
+
+TEST_CASE("pvh: the Xen note gives the entry, EBX leads to the start information") {
+  KernelFiles files;
+  files.name = "kernel";
+  files.image = elf_image(true);
+  files.append = "hello";
+  files.modules.push_back({"initrd", "initrd", std::vector<u8>(5000, 3)});
+  const auto plan = plan_kernel(files, kPlenty, Choice::Auto);
+  REQUIRE(plan.ok());
+  CHECK(plan.value().kind == "pvh");
+  CHECK(plan.value().entry.mode == Entry::Mode::Protected32);
+  CHECK(plan.value().entry.ip == 0x200020);
+  const Piece* const info = piece_at(plan.value(), plan.value().entry.rbx);
+  REQUIRE(info != nullptr);
+  const ByteView view(info->bytes);
+  CHECK(view.at<u32>(0) == 0x336ec578);
+  CHECK(view.at<u32>(12) == 1);
+  const u64 module = view.at<u64>(16) - info->address.value;
+  REQUIRE(piece_at(plan.value(), view.at<u64>(module)) != nullptr);
+  CHECK(view.at<u64>(module + 8) == 5000);
+}
+
+TEST_CASE("elf: lying offsets, sizes and counts are refused, never followed") {
+  for (const bool with_note : {false, true}) {
+    for (u64 at = 4; at < sizeof(Elf64_Ehdr) + 2 * sizeof(Elf64_Phdr); ++at) {
+      for (const u8 value : {u8{0x00}, u8{0x01}, u8{0x7f}, u8{0xff}}) {
+        KernelFiles files;
+        files.name = "kernel";
+        files.image = elf_image(with_note);
+        files.image[at] = value;
+        const auto plan = plan_kernel(files, kPlenty, Choice::Auto);
+        if (plan.ok()) CHECK(check_plan(plan.value(), kPlenty.memory).ok());
+      }
+    }
+  }
+  for (size_t size = 0; size < 0x400; size += 7) {
+    KernelFiles files;
+    files.name = "kernel";
+    files.image = elf_image(true);
+    files.image.resize(size);
+    (void)plan_kernel(files, kPlenty, Choice::Auto);
+  }
+}
+
+KernelFiles multiboot1_image() {
+  KernelFiles files;
+  files.name = "kernel";
+  files.image.resize(0x1000);
+  const u32 flags = 0x10003;
+  put<u32>(files.image, 0x40, 0x1badb002);
+  put<u32>(files.image, 0x44, flags);
+  put<u32>(files.image, 0x48, 0u - 0x1badb002u - flags);
+  put<u32>(files.image, 0x4c, 0x100040);
+  put<u32>(files.image, 0x50, 0x100000);
+  put<u32>(files.image, 0x54, 0);
+  put<u32>(files.image, 0x58, 0x108000);
+  put<u32>(files.image, 0x5c, 0x100100);
+  return files;
+}
+
+TEST_CASE("multiboot: address fields place the image, EBX leads to memory map and modules") {
+  KernelFiles files = multiboot1_image();
+  files.append = "debug";
+  files.modules.push_back({"mod", "mod arg", std::vector<u8>(10, 9)});
+  const auto plan = plan_kernel(files, kPlenty, Choice::Auto);
+  REQUIRE(plan.ok());
+  CHECK(plan.value().entry.ip == 0x100100);
+  CHECK(plan.value().entry.rax == 0x2badb002);
+  CHECK(piece_at(plan.value(), 0x100000)->bytes.size() == 0x8000);
+  const Piece* const info = piece_at(plan.value(), plan.value().entry.rbx);
+  REQUIRE(info != nullptr);
+  const ByteView view(info->bytes);
+  CHECK((view.at<u32>(0) & 0x4f) == 0x4f);
+  CHECK(view.at<u32>(8) == 63 * 1024);
+  REQUIRE(view.at<u32>(20) == 1);
+  const u64 module = view.at<u32>(24) - kMultibootInfo;
+  REQUIRE(piece_at(plan.value(), view.at<u32>(module)) != nullptr);
+  CHECK(view.at<u32>(module + 4) - view.at<u32>(module) == 10);
+  const char* const text = reinterpret_cast<const char*>(info->bytes.data()) + (view.at<u32>(16) - kMultibootInfo);
+  CHECK(std::string(text) == "kernel debug");
+}
+
+TEST_CASE("multiboot: damaged headers are refused, and demands that nobody can meet") {
+  for (u64 at = 0x4c; at < 0x60; ++at) {
+    for (const u8 value : {u8{0x00}, u8{0x01}, u8{0x20}, u8{0xff}}) {
+      KernelFiles files = multiboot1_image();
+      files.image[at] = value;
+      const auto plan = plan_kernel(files, kPlenty, Choice::Auto);
+      if (plan.ok()) CHECK(check_plan(plan.value(), kPlenty.memory).ok());
+    }
+  }
+  KernelFiles demanding = multiboot1_image();
+  put<u32>(demanding.image, 0x44, 0x10083);
+  put<u32>(demanding.image, 0x48, 0u - 0x1badb002u - 0x10083u);
+  CHECK_FALSE(plan_kernel(demanding, kPlenty, Choice::Auto).ok());
+}
+
+TEST_CASE("multiboot2: tags tell where to go and what is there; the list ends") {
+  KernelFiles files;
+  files.name = "kernel";
+  files.image.resize(0x1000);
+  put<u32>(files.image, 0, 0xe85250d6);
+  put<u32>(files.image, 8, 64);
+  put<u32>(files.image, 12, 0u - 0xe85250d6u - 64u);
+  put<u16>(files.image, 16, 2);
+  put<u32>(files.image, 20, 24);
+  put<u32>(files.image, 24, 0x100000);
+  put<u32>(files.image, 28, 0x100000);
+  put<u16>(files.image, 40, 3);
+  put<u32>(files.image, 44, 12);
+  put<u32>(files.image, 48, 0x100200);
+  put<u32>(files.image, 60, 8);
+  const auto plan = plan_kernel(files, kPlenty, Choice::Auto);
+  REQUIRE(plan.ok());
+  CHECK(plan.value().kind == "multiboot2");
+  CHECK(plan.value().entry.ip == 0x100200);
+  const Piece* const info = piece_at(plan.value(), plan.value().entry.rbx);
+  REQUIRE(info != nullptr);
+  const ByteView view(info->bytes);
+  u64 at = 8;
+  bool map = false;
+  while (at + 8 <= view.at<u32>(0) && view.at<u32>(at) != 0) {
+    map = map || view.at<u32>(at) == 6;
+    at = (at + view.at<u32>(at + 4) + 7) / 8 * 8;
+  }
+  CHECK(map);
+  CHECK(view.at<u32>(at) == 0);
+  // A header that announces more than the file has.
+  put<u32>(files.image, 8, 0x8000);
+  put<u32>(files.image, 12, 0u - 0xe85250d6u - 0x8000u);
+  CHECK_FALSE(plan_kernel(files, kPlenty, Choice::Auto).ok());
+}
+
+TEST_CASE("flat: a boot sector goes to 0:7C00 with DL = 80h") {
+  KernelFiles files;
+  files.name = "disk";
+  files.image.resize(1024);
+  files.image[510] = 0x55;
+  files.image[511] = 0xaa;
+  const auto plan = plan_kernel(files, kPlenty, Choice::Auto);
+  REQUIRE(plan.ok());
+  CHECK(plan.value().entry.ip == 0x7c00);
+  CHECK(plan.value().entry.rdx == 0x80);
+  CHECK(piece_at(plan.value(), 0x7c00)->bytes.size() == 512);
+}
+
+TEST_CASE("loader: what is nothing known is refused with the file's name") {
+  KernelFiles files;
+  files.name = "cat.jpg";
+  files.image.assign(5000, 0x41);
+  const auto plan = plan_kernel(files, kPlenty, Choice::Auto);
+  REQUIRE_FALSE(plan.ok());
+  CHECK(plan.error().message.starts_with("cat.jpg: "));
+  files.image.clear();
+  CHECK_FALSE(plan_kernel(files, kPlenty, Choice::Auto).ok());
+}
+
+TEST_CASE("boot_plan: two parts at one place are refused") {
+  BootPlan plan;
+  plan.pieces.push_back({PhysAddr(0x1000), std::vector<u8>(0x100)});
+  plan.pieces.push_back({PhysAddr(0x10ff), std::vector<u8>(1)});
+  CHECK_FALSE(check_plan(plan, kPlenty.memory).ok());
+  plan.pieces[1].address = PhysAddr(0x1100);
+  CHECK(check_plan(plan, kPlenty.memory).ok());
+}
+
+TEST_CASE("memory_map: RAM beyond the PCI hole goes on at 4 GiB") {
+  const MemoryMap map = MemoryMap::of_board(u64{4} << 30);
+  CHECK(map.low_end() == 0xc000'0000);
+  CHECK(map.is_usable(u64{1} << 32, u64{1} << 30));
+  CHECK_FALSE(map.is_usable(0xbfff'f000, 0x2000));
+  CHECK_FALSE(map.is_usable(0x9f000, 0x1000));
+  CHECK_FALSE(map.is_usable(0x1000, ~u64{0}));
+}
+
+}  // namespace
+}  // namespace doppel::frontend::loaders

@@ -1,0 +1,206 @@
+#include <cstdio>
+#include <string>
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include "frontend/autopsy.h"
+#include "frontend/file.h"
+#include "frontend/report.h"
+#include "frontend/state_file.h"
+#include "tests/unit/frontend/small_machine.h"
+
+namespace doppel::frontend {
+namespace {
+
+std::string temporary(const char* name) { return "/tmp/doppel_test_" + std::to_string(::getpid()) + "_" + name; }
+
+TEST_CASE("run_loop: isa-debug-exit ends the run with an odd status") {
+  SmallMachine machine({0xb0, 0x10,                    // mov al, 10h
+                        0xba, 0x01, 0x05, 0xee,        // mov dx, 501h; out dx, al
+                        0xf4});                        // hlt
+  const RunOutcome outcome = machine.run();
+  CHECK(outcome.kind == RunOutcome::Kind::DebugExit);
+  CHECK(outcome.status == 33);
+}
+
+TEST_CASE("run_loop: halted with interrupts off is a deadlock") {
+  SmallMachine machine({0xfa, 0xf4});  // cli; hlt
+  const RunOutcome outcome = machine.run();
+  CHECK(outcome.kind == RunOutcome::Kind::Deadlock);
+  CHECK(outcome.status == 116);
+}
+
+TEST_CASE("run_loop: an endless loop meets the limit of virtual time exactly") {
+  SmallMachine machine({0xeb, 0xfe});  // jmp $
+  RunConfig config;
+  config.timeout_virtual_ns = 12'345'678;
+  const RunOutcome outcome = machine.run(std::move(config));
+  CHECK(outcome.kind == RunOutcome::Kind::VirtualTimeout);
+  CHECK(outcome.status == 122);
+  CHECK(machine->now_ns() == 12'345'678);
+}
+
+TEST_CASE("run_loop: a reset through port cf9h ends the run under -no-reboot") {
+  SmallMachine machine({0xba, 0xf9, 0x0c, 0xb0, 0x06, 0xee, 0xeb, 0xfe});  // out cf9h, 6
+  const RunOutcome outcome = machine.run();
+  CHECK(outcome.kind == RunOutcome::Kind::Reset);
+  CHECK(outcome.status == 0);
+}
+
+TEST_CASE("run_loop: a triple fault is told apart, with its chain") {
+  SmallMachine machine({0x0f, 0x01, 0x1e, 0x00, 0x7d,  // lidt [7d00h]: zeros
+                        0x0f, 0x0b});                  // ud2
+  const RunOutcome outcome = machine.run();
+  CHECK(outcome.kind == RunOutcome::Kind::TripleFault);
+  CHECK(outcome.status == 120);
+  CHECK(outcome.reason.find("#UD") != std::string::npos);
+
+  const Autopsy autopsy = examine(*machine, outcome.reason);
+  REQUIRE_FALSE(autopsy.faults.empty());
+  CHECK(autopsy.faults.front().name == "#UD");
+  CHECK(autopsy.mode == "real");
+  CHECK(autopsy.text().find("EIP=") != std::string::npos);
+
+  Report report;
+  report.outcome = outcome;
+  report.status = outcome.status;
+  report.autopsy = autopsy;
+  const std::string json = report_json(report, *machine);
+  CHECK(json.find("\"kind\": \"triple_fault\"") != std::string::npos);
+  CHECK(json.find("\"not_delivered\"") != std::string::npos);
+}
+
+/// Sends each byte that COM1 receives back, with the low half of a counter that runs all the time.
+const std::vector<u8> kEcho = {
+    0x66, 0x31, 0xdb,              // xor  ebx, ebx
+    0xba, 0xfd, 0x03,              // again: mov dx, 3fdh
+    0x66, 0x43,                    // inc  ebx
+    0xec,                          // in   al, dx
+    0xa8, 0x01,                    // test al, 1
+    0x74, 0xf6,                    // jz   again
+    0xba, 0xf8, 0x03,              // mov  dx, 3f8h
+    0xec, 0xee,                    // in   al, dx; out dx, al
+    0x88, 0xd8, 0x0c, 0x80, 0xee,  // mov  al, bl; or al, 80h; out dx, al
+    0xeb, 0xe8,                    // jmp  again
+};
+
+TEST_CASE("input_queue: a replay gives the guest the same bytes at the same moments") {
+  const std::string path = temporary("recording");
+  TextSink first;
+  std::string hash;
+  {
+    SmallMachine machine(kEcho, &first);
+    InputQueue queue;
+    REQUIRE(queue.record_to(path).ok());
+    for (const char c : std::string("hello")) queue.push(InputQueue::Target::Serial0, static_cast<u8>(c));
+    RunConfig config;
+    config.timeout_virtual_ns = 50'000'000;
+    CHECK(machine.run(queue, std::move(config)).kind == RunOutcome::Kind::VirtualTimeout);
+    hash = machine->state_hash();
+  }
+  CHECK(first.text.size() == 10);
+  {
+    TextSink second;
+    SmallMachine machine(kEcho, &second);
+    InputQueue queue;
+    REQUIRE(queue.replay_from(path).ok());
+    queue.push(InputQueue::Target::Serial0, 'x');  // The host has no say in a replay.
+    RunConfig config;
+    config.timeout_virtual_ns = 50'000'000;
+    CHECK(machine.run(queue, std::move(config)).kind == RunOutcome::Kind::VirtualTimeout);
+    CHECK(second.text == first.text);
+    CHECK(machine->state_hash() == hash);
+  }
+  ::unlink(path.c_str());
+}
+
+TEST_CASE("input_queue: a replay whose moment has passed says so") {
+  const std::string path = temporary("late");
+  // Half an instruction's time into the run there is no such count.
+  const std::string text = "doppel-input 1\n1000 5 serial0 41\nend\n";
+  REQUIRE(write_file(path, text.data(), text.size()).ok());
+  SmallMachine machine({0xeb, 0xfe});
+  InputQueue queue;
+  REQUIRE(queue.replay_from(path).ok());
+  CHECK(machine.run(queue, {}).kind == RunOutcome::Kind::ReplayDiverged);
+  ::unlink(path.c_str());
+}
+
+TEST_CASE("input_queue: damaged recordings are refused with the line") {
+  const std::string path = temporary("damaged");
+  for (const std::string text : {"", "something else\n", "doppel-input 1\n", "doppel-input 1\n1 2 serial9 41\nend\n",
+                                 "doppel-input 1\n1 2 serial0 4\nend\n", "doppel-input 1\n1 2 serial0 zz\nend\n",
+                                 "doppel-input 1\n9 9 serial0 41\n1 1 serial0 41\nend\n", "doppel-input 1\nx\nend\n"}) {
+    REQUIRE(write_file(path, text.data(), text.size()).ok());
+    InputQueue queue;
+    const auto opened = queue.replay_from(path);
+    CHECK_FALSE(opened.ok());
+    if (!opened.ok()) CHECK(opened.error().message.starts_with(path));
+  }
+  ::unlink(path.c_str());
+}
+
+/// Counts in memory, for ever.
+const std::vector<u8> kCounter = {0x66, 0xff, 0x06, 0x00, 0x80, 0x83, 0xc1, 0x07, 0xeb, 0xf6};
+
+TEST_CASE("state_file: a machine that was saved and loaded ends where the first one ends") {
+  const std::string path = temporary("state");
+  std::string straight;
+  {
+    SmallMachine machine(kCounter);
+    RunConfig config;
+    config.timeout_virtual_ns = 20'000'000;
+    config.save_at_ns = 7'654'321;
+    config.save = [&] { return save_state(*machine, path); };
+    CHECK(machine.run(std::move(config)).kind == RunOutcome::Kind::VirtualTimeout);
+    straight = machine->state_hash();
+  }
+  SmallMachine machine(kCounter);
+  const auto loaded = load_state(*machine, path);
+  REQUIRE_MESSAGE(loaded.ok(), (loaded.ok() ? "" : loaded.error().message));
+  CHECK(machine->now_ns() == 7'654'321);
+  RunConfig config;
+  config.timeout_virtual_ns = 20'000'000;
+  machine.run(std::move(config));
+  CHECK(machine->state_hash() == straight);
+  ::unlink(path.c_str());
+}
+
+TEST_CASE("state_file: damaged files are refused") {
+  const std::string path = temporary("bad_state");
+  SmallMachine machine(kCounter);
+  REQUIRE(save_state(*machine, path).ok());
+  std::vector<u8> bytes = read_file(path).take();
+  for (const size_t at : {size_t{0}, size_t{9}, size_t{40}, bytes.size() / 2, bytes.size() - 1}) {
+    std::vector<u8> damaged = bytes;
+    damaged[at] ^= 0x40;
+    REQUIRE(write_file(path, damaged.data(), damaged.size()).ok());
+    CHECK_FALSE(load_state(*machine, path).ok());
+  }
+  bytes.resize(bytes.size() / 2);
+  REQUIRE(write_file(path, bytes.data(), bytes.size()).ok());
+  CHECK_FALSE(load_state(*machine, path).ok());
+  CHECK_FALSE(load_state(*machine, path + ".missing").ok());
+  ::unlink(path.c_str());
+}
+
+TEST_CASE("machine: two machines in one process do not disturb each other") {
+  SmallMachine a(kCounter);
+  SmallMachine b({0xeb, 0xfe});
+  RunConfig first;
+  first.timeout_virtual_ns = 1'000'000;
+  RunConfig second;
+  second.timeout_virtual_ns = 1'000'000;
+  a.run(std::move(first));
+  b.run(std::move(second));
+  SmallMachine alone(kCounter);
+  RunConfig third;
+  third.timeout_virtual_ns = 1'000'000;
+  alone.run(std::move(third));
+  CHECK(a->state_hash() == alone->state_hash());
+  CHECK(a->state_hash() != b->state_hash());
+}
+
+}  // namespace
+}  // namespace doppel::frontend

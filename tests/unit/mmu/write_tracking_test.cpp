@@ -1,0 +1,77 @@
+#include "mmu/write_tracking.h"
+
+#include <doctest/doctest.h>
+
+using namespace doppel;
+using namespace doppel::mmu;
+
+TEST_CASE("write_tracking: the protect hook hears of a page once, however many reasons follow") {
+  WriteTracking tracking;
+  std::vector<u64> protected_pages;
+  tracking.set_protect_hook([&](PhysAddr page) { protected_pages.push_back(page.value); });
+  tracking.track(PhysAddr(0x5123), TrackReason::DirtyLog);
+  tracking.track(PhysAddr(0x5000), TrackReason::PageTable);
+  CHECK(protected_pages == std::vector<u64>{0x5000});
+  tracking.untrack(PhysAddr(0x5000), TrackReason::DirtyLog);
+  CHECK(tracking.is_tracked(PhysAddr(0x5fff)));
+  tracking.untrack(PhysAddr(0x5000), TrackReason::PageTable);
+  CHECK_FALSE(tracking.is_tracked(PhysAddr(0x5000)));
+  tracking.track(PhysAddr(0x5000), TrackReason::Code);
+  CHECK(protected_pages.size() == 2);
+}
+
+TEST_CASE("write_tracking: code observers hear only of lines that hold code") {
+  WriteTracking tracking;
+  unsigned told = 0;
+  tracking.set_observer(TrackReason::Code, [&](PhysAddr, u64) { ++told; });
+  tracking.track_code(PhysAddr(0x7040), 0x41);  // Lines 1 and 2.
+  tracking.notify(PhysAddr(0x7000), 64);
+  tracking.notify(PhysAddr(0x703f), 1);
+  tracking.notify(PhysAddr(0x70c0), 8);
+  tracking.notify(PhysAddr(0x7ff8), 8);
+  CHECK(told == 0);
+  tracking.notify(PhysAddr(0x703f), 2);
+  CHECK(told == 1);
+  tracking.notify(PhysAddr(0x70bf), 1);
+  CHECK(told == 2);
+  tracking.notify(PhysAddr(0x7000), 4096);
+  CHECK(told == 3);
+}
+
+TEST_CASE("write_tracking: lines of several blocks add up, and untracking forgets them all") {
+  WriteTracking tracking;
+  tracking.track_code(PhysAddr(0x7000), 1);
+  tracking.track_code(PhysAddr(0x7fff), 1);
+  CHECK(tracking.touches_code(PhysAddr(0x7fc0), 1));
+  CHECK(tracking.touches_code(PhysAddr(0x703f), 1));
+  CHECK_FALSE(tracking.touches_code(PhysAddr(0x7040), 0xf80));
+  tracking.untrack_code(PhysAddr(0x7000));
+  CHECK_FALSE(tracking.is_tracked(PhysAddr(0x7000)));
+  tracking.track_code(PhysAddr(0x7800), 1);
+  CHECK_FALSE(tracking.touches_code(PhysAddr(0x7000), 64));
+}
+
+TEST_CASE("write_tracking: each reason has its observer, and one may end another's interest") {
+  WriteTracking tracking;
+  unsigned display = 0;
+  tracking.set_observer(TrackReason::Code, [&](PhysAddr page, u64) {
+    tracking.untrack_code(page);
+    tracking.untrack(page, TrackReason::Display);
+  });
+  tracking.set_observer(TrackReason::Display, [&](PhysAddr, u64) { ++display; });
+  tracking.track_code(PhysAddr(0x1000), 64);
+  tracking.track(PhysAddr(0x1000), TrackReason::Display);
+  tracking.notify(PhysAddr(0x1800), 4);
+  CHECK(display == 1);
+  tracking.notify(PhysAddr(0x1000), 4);
+  CHECK(display == 1);
+  CHECK_FALSE(tracking.is_tracked(PhysAddr(0x1000)));
+}
+
+TEST_CASE("write_tracking: pages beyond MAXPHYADDR are not tracked") {
+  WriteTracking tracking;
+  tracking.track(PhysAddr(u64{1} << 40), TrackReason::Display);
+  tracking.track_code(PhysAddr(u64{1} << 52), 16);
+  CHECK_FALSE(tracking.is_tracked(PhysAddr(u64{1} << 40)));
+  CHECK_FALSE(tracking.is_tracked(PhysAddr(u64{1} << 52)));
+}
