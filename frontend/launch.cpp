@@ -61,9 +61,8 @@ class Outputs {
 };
 
 Result<MachineConfig, Error> machine_config(const Options& options, Outputs& outputs) {
-  auto model = cpu::CpuModel::parse(options.cpu);
-  if (!model.ok()) return Error{"-cpu: " + model.error().message};
-  MachineConfig config(model.take());
+  DOPPEL_TRY(cpu::CpuModel model, cpu::CpuModel::parse(options.cpu));
+  MachineConfig config(std::move(model));
   config.ram_bytes = options.ram_bytes;
   config.icount_shift = options.icount_shift;
   config.seed = options.seed;

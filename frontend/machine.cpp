@@ -15,25 +15,16 @@ namespace layout = devices::layout;
 
 namespace {
 
-constexpr u64 kOptionRoms = 0xc0000;
-constexpr u64 kBiosAlias = 0xe0000;
-constexpr u64 kBiosAliasSize = 0x20000;
-
 u64 pages(u64 size_bytes) { return (size_bytes + kPageSize - 1) / kPageSize; }
 
 /// The TSC runs at 1 GHz whatever an instruction costs.
 constexpr u64 kTscHz = 1'000'000'000;
 
-template <class Board>
-void set_ferr_line(Board& board, bool level) {
-  if constexpr (requires { board.irq(13); }) board.irq(13).set(level);
-}
-
 }  // namespace
 
 u64 Machine::frames_needed(const MachineConfig& config) {
-  // RAM, the ROM, and RAM behind the last 256 KiB below 1 MiB that chipsets can switch in.
-  return pages(config.ram_bytes) + pages(config.firmware.size()) + 2 * 64;
+  // With the RAM below 1 MiB of a machine that was given less.
+  return std::max(pages(config.ram_bytes), pages(layout::kHighRam)) + pages(config.firmware.size());
 }
 
 Machine::Machine(const MachineConfig& config, mmu::MachineMemory& pool)
@@ -76,22 +67,21 @@ Result<void, Error> Machine::lay_out_memory() {
   if (ram > layout::kPciHole) {
     fits = fits && pmap_.add_ram(PhysAddr(layout::kFourGib), ram - layout::kPciHole);
   }
-  if (config_.firmware.empty()) {
-    fits = fits && pmap_.add_ram(PhysAddr(layout::kRomArea), layout::kHighRam - layout::kRomArea);
-    return fits ? Result<void, Error>{} : Error{"-m: the memory cannot be laid out"};
-  }
+  fits = fits && pmap_.add_ram(PhysAddr(layout::kRomArea), layout::kHighRam - layout::kRomArea);
+  if (!fits) return Error{"-m: the memory cannot be laid out"};
+  if (config_.firmware.empty()) return {};
+  const u64 size = pages(config_.firmware.size()) * kPageSize;
+  return pmap_.add_rom(PhysAddr(layout::kFourGib - size), config_.firmware.data(), config_.firmware.size());
+}
 
-  const std::vector<u8>& rom = config_.firmware;
-  const u64 size = pages(rom.size()) * kPageSize;
-  const u64 first = layout::kFourGib - size;
-  DOPPEL_TRY(pmap_.add_rom(PhysAddr(first), rom.data(), rom.size()));
-  const u64 alias = std::min(size, kBiosAliasSize);
-  fits = fits && pmap_.alias_rom(PhysAddr(layout::kHighRam - alias), PhysAddr(layout::kFourGib - alias), alias);
-  // Sockets without a ROM read as ones, until the chipset switches in the RAM behind them.
-  const std::vector<u8> empty(layout::kHighRam - alias - kOptionRoms, 0xff);
-  DOPPEL_TRY(pmap_.add_rom(PhysAddr(kOptionRoms), empty.data(), empty.size()));
-  static_assert(kBiosAlias + kBiosAliasSize == layout::kHighRam);
-  return fits ? Result<void, Error>{} : Error{"-bios: the memory cannot be laid out"};
+/// Below 1 MiB stands what the ROM has in its last 256 KiB.
+/// Simplified: it is RAM from the start, which the PAM registers of the chipset would only switch in
+/// (firmware copies itself there first).
+void Machine::place_firmware() {
+  const std::span<const u8> rom(config_.firmware);
+  if (rom.empty()) return;
+  const u64 size = std::min<u64>(rom.size(), layout::kHighRam - layout::kRomArea);
+  memory_.write_bytes(PhysAddr(layout::kHighRam - size), rom.last(size));
 }
 
 loaders::BootContext Machine::boot_context() {
@@ -111,6 +101,7 @@ void Machine::reset() {
   board_->reset();
   cpu_->reset();
   if (boot_plan_.entry.mode == loaders::Entry::Mode::Reset) {
+    place_firmware();
     for (const loaders::Piece& piece : boot_plan_.pieces) memory_.write_bytes(piece.address, piece.bytes);
   } else {
     set_a20(true);
@@ -184,7 +175,9 @@ u64 Machine::tsc() { return board_->tsc(); }
 void Machine::set_tsc(u64 value) { board_->set_tsc(value); }
 u64 Machine::tsc_adjust() { return board_->tsc_adjust(); }
 void Machine::set_tsc_adjust(u64 value) { board_->set_tsc_adjust(value); }
-void Machine::set_ferr(bool level) { set_ferr_line(*board_, level); }
+/// Simplified: the board has no line for FERR#, so IRQ 13 never comes. Systems since the 486 set
+/// CR0.NE and take x87 errors as #MF.
+void Machine::set_ferr(bool /*level*/) {}
 
 // ---- the board drives -----------------------------------------------------------------------------
 

@@ -44,13 +44,14 @@ class Comparison {
       lines_.push_back(name + ": host " + hex(host, size) + ", doppel " + hex(guest, size));
     }
   }
-  void memory(u64 address, const u8* host, const u8* guest, size_t size, u64 operand, const std::vector<Ignored>& ignored) {
+  /// `ignored` holds linear addresses.
+  void memory(u64 address, const u8* host, const u8* guest, size_t size, const std::vector<Ignored>& ignored) {
     if (std::memcmp(host, guest, size) == 0) return;
     unsigned shown = 0;
     for (size_t i = 0; i < size; ++i) {
       if (host[i] == guest[i]) continue;
       bool skip = false;
-      for (const Ignored& range : ignored) skip = skip || address + i - operand - range.first < range.size;
+      for (const Ignored& range : ignored) skip = skip || address + i - range.first < range.size;
       if (skip) continue;
       if (++shown > 12) return;
       lines_.push_back(format("[%#llx]: host %02x, doppel %02x", static_cast<unsigned long long>(address + i), host[i], guest[i]));
@@ -61,7 +62,8 @@ class Comparison {
   std::vector<std::string> lines_;
 };
 
-void compare_outcome(Comparison& result, const Outcome& host, const Outcome& guest) {
+void compare_outcome(Comparison& result, const Outcome& host, const Outcome& guest, bool any_fault) {
+  if (any_fault && host.faulted && guest.faulted) return;
   result.number("exception", host.faulted ? host.vector : 0x100u, guest.faulted ? guest.vector : 0x100u);
   if (!host.faulted || !guest.faulted || host.vector != guest.vector) return;
   u64 mask = ~u64{0};
@@ -73,16 +75,27 @@ void compare_outcome(Comparison& result, const Outcome& host, const Outcome& gue
   result.number("cr2", host.cr2, guest.cr2);
 }
 
-void compare_float(Comparison& result, const MachineState& host, const MachineState& guest) {
-  result.number("fcw", host.fp.fcw, guest.fp.fcw);
-  result.number("fsw", host.fp.fsw, guest.fp.fsw);
-  result.number("ftw", host.fp.ftw, guest.fp.ftw);
+void compare_float(Comparison& result, const MachineState& host, const MachineState& guest, const Partial& partial) {
   result.number("mxcsr", host.fp.mxcsr, guest.fp.mxcsr);
-  for (unsigned i = 0; i < 8; ++i) result.bytes("st" + std::to_string(i), host.fp.st[i], guest.fp.st[i], 10);
+  if (!partial.x87) {
+    result.number("fcw", host.fp.fcw, guest.fp.fcw);
+    result.number("fsw", host.fp.fsw, guest.fp.fsw);
+    result.number("ftw", host.fp.ftw, guest.fp.ftw);
+    for (unsigned i = 0; i < 8; ++i) result.bytes("st" + std::to_string(i), host.fp.st[i], guest.fp.st[i], 10);
+  }
   for (unsigned i = 0; i < 16; ++i) {
     result.bytes("xmm" + std::to_string(i), host.fp.xmm[i], guest.fp.xmm[i], 16);
     result.bytes("ymm" + std::to_string(i) + " upper", host.ymm_high[i], guest.ymm_high[i], 16);
   }
+}
+
+/// The linear address that the stack pointer leads to.
+u64 stack_address(const TestCase& test, const MachineState& state) {
+  const u16 selector = test.before.selectors[2];
+  if (test.size == CodeSize::Bits64) return state.gpr[RSP];
+  if ((selector & 4) == 0) return state.gpr[RSP] & 0xffff'ffff;
+  const LdtEntry& entry = kLdt[(selector >> 3) % kLdtEntries];
+  return entry.base + (state.gpr[RSP] & (entry.is_32bit ? 0xffff'ffff : 0xffff));
 }
 
 }  // namespace
@@ -93,16 +106,19 @@ std::vector<std::string> compare(const TestCase& test, const Decoded& decoded, c
     result.number("unfinished", host.outcome.unfinished, guest.outcome.unfinished);
     return result.take();
   }
-  compare_outcome(result, host.outcome, guest.outcome);
+  compare_outcome(result, host.outcome, guest.outcome, is_fault_order_open(decoded));
   if (is_result_undefined(test, decoded) && !host.outcome.faulted) return result.take();
 
   const bool bits64 = test.size == CodeSize::Bits64;
-  const u64 mask = bits64 ? ~u64{0} : 0xffff'ffff;
+  // Leaving 64-bit code makes the upper halves undefined.
+  const u64 mask = bits64 && host.state.selectors[1] == kFlatCode64 ? ~u64{0} : 0xffff'ffff;
+  const Partial partial = host.outcome.faulted && guest.outcome.faulted ? partial_progress(decoded) : Partial{};
   // The upper half of a 16-bit stack pointer does not survive the kernel's way back.
   const auto is_stack16 = [](u16 selector) { return (selector & 4) != 0 && !kLdt[(selector >> 3) % kLdtEntries].is_32bit; };
   const bool stack16 = !bits64 && (is_stack16(test.before.selectors[2]) || is_stack16(host.state.selectors[2]));
   for (unsigned i = 0; i < (bits64 ? 16u : 8u); ++i) {
-    const u64 m = i == RSP && stack16 ? 0xffff : mask;
+    if (partial.registers) break;
+    const u64 m = (i == RSP && stack16 ? 0xffff : mask) & ~undefined_result_bits(decoded, i);
     result.number(kGprNames[i], host.state.gpr[i] & m, guest.state.gpr[i] & m);
   }
   u64 host_rip = host.state.rip;
@@ -116,15 +132,24 @@ std::vector<std::string> compare(const TestCase& test, const Decoded& decoded, c
   u64 flags = rflags::kDefined & ~(rflags::RF | rflags::VIF | rflags::VIP);
   if (!host.outcome.faulted) flags &= ~undefined_flags(test, decoded);
   result.number("rflags", host.state.rflags & flags, guest.state.rflags & flags);
-  for (unsigned i = 0; i < kSegCount; ++i) result.number(kSegNames[i], host.state.selectors[i], guest.state.selectors[i]);
+  // The kernel's way back (IRET) clears the privilege level of a null selector.
+  const auto shown = [](u16 selector) { return selector < 4 ? u16{0} : selector; };
+  for (unsigned i = 0; i < kSegCount; ++i) {
+    result.number(kSegNames[i], shown(host.state.selectors[i]), shown(guest.state.selectors[i]));
+  }
   if (bits64) {
     result.number("fs base", host.state.fs_base, guest.state.fs_base);
     result.number("gs base", host.state.gs_base, guest.state.gs_base);
   }
-  compare_float(result, host.state, guest.state);
-  const std::vector<Ignored> ignored = ignored_bytes(decoded);
-  result.memory(kData, host.memory.data, guest.memory.data, kDataBytes, test.operand, ignored);
-  result.memory(kStack, host.memory.stack, guest.memory.stack, kStackBytes, test.operand, ignored);
+  compare_float(result, host.state, guest.state, partial);
+  if (partial.memory) return result.take();
+  std::vector<Ignored> ignored;
+  for (const Ignored& range : ignored_bytes(decoded)) ignored.push_back({test.operand + range.first, range.size});
+  for (const Ignored& range : ignored_stack_bytes(decoded)) {
+    ignored.push_back({stack_address(test, guest.state) + range.first, range.size});
+  }
+  result.memory(kData, host.memory.data, guest.memory.data, kDataBytes, ignored);
+  result.memory(kStack, host.memory.stack, guest.memory.stack, kStackBytes, ignored);
   return result.take();
 }
 

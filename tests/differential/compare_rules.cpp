@@ -78,4 +78,94 @@ std::vector<Ignored> ignored_bytes(const Decoded& decoded) {
   }
 }
 
+std::vector<Ignored> ignored_stack_bytes(const Decoded& decoded) {
+  // @source Intel SDM Vol. 2B, "PUSH": a selector is zero-extended, or the upper bytes keep what they held.
+  const u64 width = decoded.insn.operand_width / 8;
+  if (width <= 2) return {};
+  if (decoded.insn.mnemonic == ZYDIS_MNEMONIC_PUSH && decoded.operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+      ZydisRegisterGetClass(decoded.operands[0].reg.value) == ZYDIS_REGCLASS_SEGMENT) {
+    return {{2, decoded.insn.stack_width / 8 - 2u}};
+  }
+  if (decoded.insn.mnemonic == ZYDIS_MNEMONIC_CALL && decoded.insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) {
+    return {{width + 2, width - 2}};
+  }
+  return {};
+}
+
+bool is_fault_order_open(const Decoded& decoded) {
+  if (decoded.insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) return true;
+  switch (decoded.insn.mnemonic) {
+    case ZYDIS_MNEMONIC_IRET:
+    case ZYDIS_MNEMONIC_IRETD:
+    case ZYDIS_MNEMONIC_IRETQ:
+    case ZYDIS_MNEMONIC_LDS:
+    case ZYDIS_MNEMONIC_LES:
+    case ZYDIS_MNEMONIC_LFS:
+    case ZYDIS_MNEMONIC_LGS:
+    case ZYDIS_MNEMONIC_LSS:
+    case ZYDIS_MNEMONIC_ENTER:
+    case ZYDIS_MNEMONIC_PUSHA:
+    case ZYDIS_MNEMONIC_PUSHAD:
+    case ZYDIS_MNEMONIC_POPA:
+    case ZYDIS_MNEMONIC_POPAD:
+    case ZYDIS_MNEMONIC_BOUND:
+    case ZYDIS_MNEMONIC_FNSTENV:
+    case ZYDIS_MNEMONIC_FNSAVE:
+    case ZYDIS_MNEMONIC_FLDENV:
+    case ZYDIS_MNEMONIC_FRSTOR:
+    case ZYDIS_MNEMONIC_FXSAVE:
+    case ZYDIS_MNEMONIC_FXSAVE64:
+    case ZYDIS_MNEMONIC_FXRSTOR:
+    case ZYDIS_MNEMONIC_FXRSTOR64:
+    case ZYDIS_MNEMONIC_MASKMOVQ:
+    case ZYDIS_MNEMONIC_MASKMOVDQU:
+    case ZYDIS_MNEMONIC_VMASKMOVDQU:
+    case ZYDIS_MNEMONIC_VMASKMOVPS:
+    case ZYDIS_MNEMONIC_VMASKMOVPD:
+    case ZYDIS_MNEMONIC_VPMASKMOVD:
+    case ZYDIS_MNEMONIC_VPMASKMOVQ:
+      return true;
+    default:
+      return decoded.insn.meta.category == ZYDIS_CATEGORY_XSAVE || decoded.insn.meta.category == ZYDIS_CATEGORY_XSAVEOPT;
+  }
+}
+
+Partial partial_progress(const Decoded& decoded) {
+  switch (decoded.insn.mnemonic) {
+    case ZYDIS_MNEMONIC_ENTER:
+    case ZYDIS_MNEMONIC_PUSHA:
+    case ZYDIS_MNEMONIC_PUSHAD:
+    case ZYDIS_MNEMONIC_CALL:
+    case ZYDIS_MNEMONIC_FNSTENV:
+    case ZYDIS_MNEMONIC_FNSAVE:
+    case ZYDIS_MNEMONIC_FXSAVE:
+    case ZYDIS_MNEMONIC_FXSAVE64:
+    case ZYDIS_MNEMONIC_XSAVE:
+    case ZYDIS_MNEMONIC_XSAVE64:
+    case ZYDIS_MNEMONIC_XSAVEC:
+    case ZYDIS_MNEMONIC_XSAVEC64:
+    case ZYDIS_MNEMONIC_XSAVEOPT:
+    case ZYDIS_MNEMONIC_XSAVEOPT64:
+    case ZYDIS_MNEMONIC_MASKMOVDQU:
+    case ZYDIS_MNEMONIC_VMASKMOVDQU:
+      return {.memory = true};
+    case ZYDIS_MNEMONIC_MASKMOVQ:
+      // An AMD processor has left the x87 state for the MMX one before it faults.
+      return {.memory = true, .x87 = true};
+    case ZYDIS_MNEMONIC_POPA:
+    case ZYDIS_MNEMONIC_POPAD:
+      return {.registers = true};
+    default:
+      return {};
+  }
+}
+
+u64 undefined_result_bits(const Decoded& decoded, unsigned gpr) {
+  // @source Intel SDM Vol. 2A, "LAR": bits 19-16 of the rights are undefined.
+  if (decoded.insn.mnemonic != ZYDIS_MNEMONIC_LAR) return 0;
+  const ZydisDecodedOperand& operand = decoded.operands[0];
+  const bool same = static_cast<unsigned>(ZydisRegisterGetId(operand.reg.value)) == gpr;
+  return same && operand.size > 16 ? 0xf'0000 : 0;
+}
+
 }  // namespace doppel::differential

@@ -55,6 +55,36 @@ bool host_has(ZydisISASet set) {
   return true;
 }
 
+/// Forms that AMD and Intel processors execute differently: doppel follows Intel, the host may not.
+std::string vendors_disagree(const Decoded& decoded) {
+  const ZydisDecodedInstruction& insn = decoded.insn;
+  const ZydisDecodedOperand& first = decoded.operands[0];
+  const bool memory80 = (first.type == ZYDIS_OPERAND_TYPE_MEMORY && first.size == 80) ||
+                        (decoded.operands[1].type == ZYDIS_OPERAND_TYPE_MEMORY && decoded.operands[1].size == 80);
+  switch (insn.mnemonic) {
+    case ZYDIS_MNEMONIC_JMP:
+    case ZYDIS_MNEMONIC_CALL:
+    case ZYDIS_MNEMONIC_LFS:
+    case ZYDIS_MNEMONIC_LGS:
+    case ZYDIS_MNEMONIC_LSS:
+      if (memory80) return "AMD processors have no 64-bit far pointers";
+      break;
+    case ZYDIS_MNEMONIC_MOVSXD:
+      if (first.size == 16) return "AMD processors read 32 bits, Intel's 16";
+      break;
+    case ZYDIS_MNEMONIC_NOP:
+      if (insn.opcode_map == ZYDIS_OPCODE_MAP_0F && insn.opcode == 0x0d) return "AMD processors refuse PREFETCHW of a register";
+      break;
+    case ZYDIS_MNEMONIC_VPINSRD:
+    case ZYDIS_MNEMONIC_VPEXTRD:
+      if (insn.machine_mode != ZYDIS_MACHINE_MODE_LONG_64 && insn.raw.vex.W != 0) return "AMD processors refuse VEX.W here, Intel's ignore it";
+      break;
+    default:
+      break;
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string reason_not_covered(const Decoded& decoded) {
@@ -89,6 +119,15 @@ std::string reason_not_covered(const Decoded& decoded) {
     default:
       break;
   }
+  switch (decoded.insn.meta.isa_set) {
+    case ZYDIS_ISA_SET_VAES:
+    case ZYDIS_ISA_SET_VPCLMULQDQ:
+      return "no model offers it";
+    default:
+      break;
+  }
+  const std::string disagreement = vendors_disagree(decoded);
+  if (!disagreement.empty()) return disagreement;
   if (!host_has(decoded.insn.meta.isa_set)) {
     return std::string("the host has no ") + ZydisISASetGetString(decoded.insn.meta.isa_set);
   }

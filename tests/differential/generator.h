@@ -34,6 +34,7 @@ class Generator {
   void solve_memory(TestCase& test, Decoded& decoded);
   void solve_operand(TestCase& test, const Decoded& decoded, const ZydisDecodedOperand& operand);
   void solve_vsib(TestCase& test, const ZydisDecodedOperand& operand);
+  bool wraps_around(const TestCase& test, const Decoded& decoded) const;
   void keep_branch_canonical(TestCase& test, const Decoded& decoded);
   void prepare_far_frame(TestCase& test, const Decoded& decoded);
   void patch(TestCase& test, u64 address, const void* bytes, size_t size);

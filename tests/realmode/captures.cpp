@@ -55,8 +55,7 @@ bool read_capture(const json& from, Capture& to) {
   read_snapshot(from["final"], to.final);
   if (from.contains("exception")) {
     const json& exception = from["exception"];
-    to.exception = Capture::Exception{static_cast<unsigned>(number(exception.value("number", json(0u)))),
-                                      static_cast<u32>(number(exception.value("flag_address", json(0u))))};
+    to.exception = Capture::Exception{static_cast<unsigned>(number(exception.value("number", json(0u))))};
   }
   return true;
 }

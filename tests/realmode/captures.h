@@ -29,7 +29,6 @@ struct Capture {
   Snapshot final;         ///< Registers complete: those that did not change are filled in.
   struct Exception {
     unsigned number = 0;
-    u32 flags_address = 0;
   };
   std::optional<Exception> exception;
 };

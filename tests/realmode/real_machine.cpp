@@ -39,6 +39,14 @@ u16 comparable_flags(const Capture& capture) {
   return static_cast<u16>(kFlagsOf286 & ~differential::undefined_flags(test, decoded));
 }
 
+bool is_string(const Capture& capture) {
+  differential::Decoded decoded;
+  return decode_instruction(capture, decoded) &&
+         (decoded.insn.meta.category == ZYDIS_CATEGORY_STRINGOP || decoded.insn.meta.category == ZYDIS_CATEGORY_IOSTRINGOP);
+}
+
+constexpr unsigned kSegmentOverrun = 13;
+
 }  // namespace
 
 /// Ports that nothing answers.
@@ -115,16 +123,23 @@ std::vector<std::string> RealMachine::compare(const Capture& capture, cpu::ExitR
   got[kIp] = static_cast<u16>(state.rip());
   got[kFlags] = static_cast<u16>(state.rflags());
   const u16 flags = comparable_flags(capture);
+  // An 80286 moves the indices and the count before it finds that an operand overruns its segment;
+  // later processors leave the element that faulted undone.
+  const bool moved_early = capture.exception && capture.exception->number == kSegmentOverrun && is_string(capture);
   for (unsigned i = 0; i < kRegisters; ++i) {
+    if (moved_early && (i == kCx || i == kSi || i == kDi)) continue;
     const u16 mask = i == kFlags ? flags : 0xffff;
     if ((got[i] & mask) != (capture.final.regs[i] & mask)) {
       lines.push_back(sentence(kRegisterNames[i], capture.final.regs[i] & mask, got[i] & mask));
     }
   }
+  // Where an exception pushed FLAGS: above the return address.
+  const u16* final = capture.final.regs;
+  const u32 pushed = final[kSs] * 16u + static_cast<u16>(final[kSp] + 4);
   for (const auto& [address, byte] : capture.final.ram) {
     u8 mask = 0xff;
-    if (capture.exception && address == capture.exception->flags_address) mask = static_cast<u8>(flags);
-    if (capture.exception && address == capture.exception->flags_address + 1) mask = static_cast<u8>(flags >> 8);
+    if (capture.exception && address == pushed) mask = static_cast<u8>(flags);
+    if (capture.exception && address == pushed + 1) mask = static_cast<u8>(flags >> 8);
     const u8 now = physical_.read<u8>(PhysAddr(address));
     if ((now & mask) == (byte & mask)) continue;
     char where[32];
@@ -138,6 +153,17 @@ std::string reason_to_skip(const Capture& capture) {
   if (capture.bytes.size() > 11) return "an 80286 refuses more than 10 bytes, later processors more than 15";
   differential::Decoded decoded;
   const bool decodes = decode_instruction(capture, decoded);
+  for (unsigned i = 0; decodes && i < decoded.insn.operand_count; ++i) {
+    const ZydisDecodedOperand& operand = decoded.operands[i];
+    if (operand.type == ZYDIS_OPERAND_TYPE_REGISTER &&
+        (operand.reg.value == ZYDIS_REGISTER_FS || operand.reg.value == ZYDIS_REGISTER_GS)) {
+      return "an 80286 has no FS and GS";
+    }
+    if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY && operand.mem.segment == ZYDIS_REGISTER_SS && capture.exception &&
+        capture.exception->number == kSegmentOverrun) {
+      return "an operand that overruns SS is exception 13 on an 80286, 12 on later processors";
+    }
+  }
   const bool has_lock = std::find(capture.bytes.begin(), capture.bytes.end(), 0xf0) != capture.bytes.end();
   if (!decodes && has_lock) {
     std::vector<u8> without = capture.bytes;

@@ -6,13 +6,14 @@
         install_handlers64
         mov   eax, SCRATCH
         mov   dr0, rax
-        mov   eax, PROGRAM_STACK - 8
+        mov   eax, USER_STACK - 8
         mov   dr1, rax
         mov   eax, 0x400 | 2 | 8 | 0x9 << 16 | 0x9 << 20
         mov   dr7, rax
         mov   byte [SCRATCH + 8], 1
         mov   byte [SCRATCH + 7], 1
 after_first:
+        mov   esp, USER_STACK
         push  rax
 after_push:
         xor   eax, eax
