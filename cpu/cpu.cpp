@@ -61,7 +61,7 @@ void Cpu::init() {
   state.dr[6] = 0xffff'0ff0;
   state.dr[7] = dr7::kFixedOnes;
   state.halted = state.shutdown = false;
-  state.interrupt_shadow = state.mov_ss_shadow = state.nmi_blocked = false;
+  state.interrupt_shadow = state.mov_ss_shadow = state.nmi_blocked = state.repeating = false;
   init_ = false;
   fault_chain_.clear();
   pdpte = {};
@@ -150,7 +150,12 @@ void Cpu::update_segment(Seg segment) {
 
 void Cpu::set_cpl(unsigned cpl) {
   state.cpl = static_cast<u8>(cpl);
-  const bool user = cpl == 3;
+  ++mode_epoch_;
+  update_privilege();
+}
+
+void Cpu::update_privilege() {
+  const bool user = state.cpl == 3;
   const bool ac = state.test(rflags::AC);
   mmu.set_privilege(user, ac);
   mmu.set_alignment_check(user && ac && (state.cr0 & cr0::AM) != 0);
@@ -174,7 +179,7 @@ void Cpu::write_flags(u64 value, u64 mask) {
   state.set_rflags(after);
   const u64 changed = before ^ after;
   if ((changed & rflags::VM) != 0) update_mode();
-  if ((changed & rflags::AC) != 0) set_cpl(state.cpl);
+  if ((changed & rflags::AC) != 0) update_privilege();
   if ((changed & (rflags::TF | rflags::RF)) != 0) update_slow_mode();
   if ((changed & after & (rflags::IF | rflags::VIF)) != 0 && intr_) attention = true;
 }

@@ -171,6 +171,8 @@ class Cpu {
   /// Recomputes everything derived from state: call after changing CS, SS, CR0, CR4, EFER, CPL,
   /// RFLAGS.VM/AC, any segment register's hidden part, or DR7.
   void update_mode();
+  /// Grows with every update_mode(): CS, CPL or the mode may have changed.
+  u64 mode_epoch() const { return mode_epoch_; }
   /// As update_mode, for a segment register other than CS and SS.
   void update_segment(Seg segment);
   /// CPL alone and what depends on it.
@@ -236,6 +238,7 @@ class Cpu {
   std::array<u64, 4> pdpte{};  ///< PAE page-directory-pointer registers.
 
  private:
+  void update_privilege();
   void update_breakpoints();
   void update_slow_mode();
   Result<LinearAddr> linear_slow(Seg segment, u64 offset, size_t size, Access access) __attribute__((noinline));
@@ -247,6 +250,7 @@ class Cpu {
   bool nmi_ = false;
   bool init_ = false;
   u32 mode_key_ = 0;
+  u64 mode_epoch_ = 0;
   u64 stack_mask_ = 0xffff;
   u64 flat_base_[kSegCount] = {};
   bool readable_[kSegCount] = {};

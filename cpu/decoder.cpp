@@ -75,7 +75,7 @@ Operand register_operand(const ZydisDecodedOperand& from) {
   return to;
 }
 
-void memory_operand(const ZydisDecodedOperand& from, Instruction& out) {
+void memory_operand(const ZydisDecodedInstruction& decoded, const ZydisDecodedOperand& from, Instruction& out) {
   const auto& mem = from.mem;
   out.segment = segment_of(mem.segment);
   out.base = address_register(mem.base);
@@ -87,6 +87,13 @@ void memory_operand(const ZydisDecodedOperand& from, Instruction& out) {
   }
   out.scale = mem.scale > 1 ? static_cast<u8>(__builtin_ctz(mem.scale)) : 0;
   out.displacement = static_cast<u64>(mem.disp.has_displacement ? mem.disp.value : 0);
+  // SIB base 101 with mod 00 means a displacement and no base, R13 included; Zydis 4.0 shows R13D
+  // and no displacement where a 67 prefix stands.
+  const bool has_sib = (decoded.attributes & ZYDIS_ATTRIB_HAS_SIB) != 0;
+  if (has_sib && decoded.raw.modrm.mod == 0 && decoded.raw.sib.base == 5) {
+    out.base = kZero;
+    out.displacement = static_cast<u64>(decoded.raw.disp.value);
+  }
 }
 
 /// Prefixes as they stand, whether the instruction heeds them or not.
@@ -127,7 +134,7 @@ void fill_operands(const ZydisDecodedInstruction& decoded, const ZydisDecodedOpe
       case ZYDIS_OPERAND_TYPE_MEMORY:
         to.kind = OperandKind::Memory;
         to.bytes = static_cast<u8>(from.size / 8 > 255 ? 0 : from.size / 8);
-        memory_operand(from, out);
+        memory_operand(decoded, from, out);
         break;
       case ZYDIS_OPERAND_TYPE_POINTER:
         to.kind = OperandKind::FarPointer;
@@ -159,6 +166,14 @@ Seg default_segment(const ZydisDecodedInstruction& decoded) {
   if ((a & ZYDIS_ATTRIB_HAS_SEGMENT_SS) != 0) return Seg::SS;
   if ((a & ZYDIS_ATTRIB_HAS_SEGMENT_ES) != 0) return Seg::ES;
   return Seg::DS;
+}
+
+/// REX.B turns 90 into an exchange with R8, and F3 before it changes nothing: Zydis calls it PAUSE.
+void make_exchange_with_r8(Instruction& out) {
+  out.mnemonic = ZYDIS_MNEMONIC_XCHG;
+  out.width = out.has(prefix::kRexW) ? 8 : out.has(prefix::kOperandSize) ? 2 : 4;
+  out.operand[0] = {OperandKind::Gpr, R8 * 8, out.width};
+  out.operand[1] = {OperandKind::Gpr, RAX * 8, out.width};
 }
 
 void make_refusal(const u8* bytes, size_t available, size_t length, Handler handler, Instruction& out) {
@@ -251,13 +266,18 @@ Decoder::Status Decoder::decode(CodeSize size, bool real, const u8* bytes, size_
                     : out.has(prefix::kOperandSize) ? 2
                                                     : 8;
   fill_operands(decoded, operands, out);
+  if (decoded.mnemonic == ZYDIS_MNEMONIC_PAUSE && decoded.raw.rex.B != 0) make_exchange_with_r8(out);
+  // VEX.W makes their lengths 64 bits wide in 64-bit code alone; elsewhere it is ignored.
+  if (size != CodeSize::Bits64 && (decoded.mnemonic == ZYDIS_MNEMONIC_VPCMPESTRI || decoded.mnemonic == ZYDIS_MNEMONIC_VPCMPESTRM)) {
+    out.prefixes = static_cast<u8>(out.prefixes & ~prefix::kRexW);
+  }
   // Control and debug registers change what later instructions mean, SS holds off what may come
   // between them; these forms share a mnemonic with harmless ones.
   const Operand& first = out.operand[0];
   out.ends_block = row.then == Then::Ends || first.kind == OperandKind::Control ||
                    first.kind == OperandKind::Debug ||
                    (first.kind == OperandKind::Segment && first.reg == static_cast<u8>(Seg::SS));
-  out.handler = row.select(out);
+  out.handler = instruction_row(out.mnemonic).select(out);
   return Status::Ok;
 }
 

@@ -14,6 +14,8 @@
 // @source Intel SDM Vol. 3A, "Interrupt 8—Double Fault Exception (#DF)", table "Conditions for
 //         Generating a Double Fault"; "Priority Among Concurrent Events"
 
+#include <utility>
+
 #include "cpu/cpu.h"
 #include "cpu/delivery.h"
 
@@ -138,6 +140,7 @@ std::vector<FaultRecord> dispatch(Cpu& cpu, Event event) {
 
 void Cpu::raise(const Fault& fault) {
   note_exception(state, fault.vector, fault.address);
+  state.repeating = false;
   std::vector<FaultRecord> chain = dispatch(*this, event_of(fault));
   if (chain.empty()) return;
   fault_chain_ = std::move(chain);
@@ -148,7 +151,8 @@ void Cpu::raise(const Fault& fault) {
 void Cpu::raise_debug_trap(u64 dr6_bits) {
   note_exception(state, Vector::DB, dr6_bits);
   std::vector<FaultRecord> chain =
-      dispatch(*this, Event{static_cast<u8>(Vector::DB), EventSource::Exception, 0, false});
+      dispatch(*this, Event{static_cast<u8>(Vector::DB), EventSource::Exception, 0,
+                            std::exchange(state.repeating, false)});
   if (chain.empty()) return;
   fault_chain_ = std::move(chain);
   state.shutdown = true;
@@ -182,13 +186,14 @@ bool Cpu::take_pending_events() {
   if (nmi_ && !state.nmi_blocked && !state.mov_ss_shadow) {
     nmi_ = false;
     state.nmi_blocked = true;
-    event = Event{static_cast<u8>(Vector::NMI), EventSource::Nmi, 0, false};
+    event = Event{static_cast<u8>(Vector::NMI), EventSource::Nmi, 0, state.repeating};
   } else if (intr_ && interrupts_enabled() && !state.interrupt_shadow && !state.mov_ss_shadow) {
-    event = Event{environment.acknowledge_interrupt(), EventSource::External, 0, false};
+    event = Event{environment.acknowledge_interrupt(), EventSource::External, 0, state.repeating};
   } else {
     return false;
   }
   state.halted = false;
+  state.repeating = false;
   std::vector<FaultRecord> chain = dispatch(*this, event);
   if (!chain.empty()) {
     fault_chain_ = std::move(chain);

@@ -201,19 +201,19 @@ Result<void> interpret_verify(Cpu& cpu, const Instruction& insn) {
 Result<void> interpret_arpl(Cpu& cpu, const Instruction& insn) {
   DOPPEL_TRY(require_protected(cpu));
   const u16 wanted = cpu.state.at<u16>(insn.operand[1].reg) & 3;
-  const auto adjust = [&](u16 value) -> u16 {
-    const bool raises = (value & 3) < wanted;
-    write_zf(cpu, raises);
-    return raises ? static_cast<u16>((value & ~3) | wanted) : value;
-  };
+  const auto raises = [&](u16 value) { return (value & 3) < wanted; };
+  const auto raised = [&](u16 value) { return static_cast<u16>((value & ~3) | wanted); };
+  u16 value = 0;
   if (is_memory(insn, 0)) {
-    u16 value = 0;
-    DOPPEL_TRY(const mmu::UpdateSlot slot,
-               cpu.open_for_update<u16>(insn.segment, cpu.effective_address(insn), value));
-    cpu.close_update<u16>(slot, adjust(value));
+    const u64 offset = cpu.effective_address(insn);
+    DOPPEL_TRY(value, cpu.load<u16>(insn.segment, offset));
+    // Written only where it changes: a selector in a read-only page may be asked about.
+    if (raises(value)) DOPPEL_TRY(cpu.store<u16>(insn.segment, offset, raised(value)));
   } else {
-    cpu.state.set_at<u16>(insn.operand[0].reg, adjust(cpu.state.at<u16>(insn.operand[0].reg)));
+    value = cpu.state.at<u16>(insn.operand[0].reg);
+    if (raises(value)) cpu.state.set_at<u16>(insn.operand[0].reg, raised(value));
   }
+  write_zf(cpu, raises(value));
   return {};
 }
 

@@ -104,6 +104,8 @@ Result<void> interpret_sysret(Cpu& cpu, const Instruction& insn) {
   state.set_rflags(state.gpr[R11] & kRestored);
   if (cpu.intr() && cpu.interrupts_enabled()) cpu.attention = true;
   cpu.update_mode();
+  // A step over SYSCALL ends here, as if it had just completed.
+  if (state.test(rflags::TF)) cpu.raise_debug_trap(dr6::BS);
   return {};
 }
 

@@ -7,7 +7,7 @@ void CpuState::serialize(Archive& archive) {
   archive(cr0, cr2, cr3, cr4, efer, xcr0, dr, pkru);
   archive(star, lstar, cstar, sfmask, kernel_gs_base, sysenter_cs, sysenter_esp, sysenter_eip);
   archive(pat, tsc_aux, misc_enable, debugctl, mtrr_def_type, mtrr_fixed, mtrr_variable, mcg_status);
-  archive(halted, shutdown, interrupt_shadow, mov_ss_shadow, nmi_blocked, random, x87, ymm);
+  archive(halted, shutdown, interrupt_shadow, mov_ss_shadow, repeating, nmi_blocked, random, x87, ymm);
 }
 
 }  // namespace doppel::cpu

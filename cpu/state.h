@@ -189,6 +189,8 @@ struct CpuState {
   /// STI, MOV SS and POP SS hold interrupts (MOV/POP SS also debug traps) off for one instruction.
   bool interrupt_shadow = false;
   bool mov_ss_shadow = false;
+  /// RIP stands at a repeated string instruction that has begun: an event now pushes RF set.
+  bool repeating = false;
   /// NMIs are blocked until IRET.
   bool nmi_blocked = false;
   /// Sequence of RDRAND and RDSEED; seeded by `--seed`.

@@ -3,7 +3,8 @@
 // Standard input: what the person types, split between the guest and the monitor.
 //
 // With a multiplexer (-nographic, mon:stdio) Ctrl-A is the escape: x ends doppel, c switches
-// between guest and monitor, h helps, Ctrl-A Ctrl-A is a Ctrl-A. Without one every byte is the guest's.
+// between guest and monitor, h helps, Ctrl-A Ctrl-A is a Ctrl-A. Without one every byte is the
+// guest's.
 
 #include <functional>
 #include <string>
@@ -26,7 +27,9 @@ class Console {
       : config_(config), queue_(queue), output_(output) {}
 
   /// What the monitor does with a line; the answer is printed.
-  void set_monitor(std::function<std::string(const std::string&)> execute) { monitor_ = std::move(execute); }
+  void set_monitor(std::function<std::string(const std::string&)> execute) {
+    monitor_ = std::move(execute);
+  }
 
   /// Takes what was typed, waiting at most this long for the first byte (negative: until a signal).
   /// True if anything arrived.

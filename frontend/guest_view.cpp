@@ -29,7 +29,8 @@ LinearAddr GuestView::code_address(u64 offset) const {
 LinearAddr GuestView::stack_address() const {
   const cpu::CpuState& state = machine_.cpu().state;
   if (state.code64()) return LinearAddr(state.gpr[RSP]);
-  return LinearAddr((state.segment(Seg::SS).base + (state.gpr[RSP] & machine_.cpu().stack_mask())) & 0xffff'ffff);
+  return LinearAddr((state.segment(Seg::SS).base + (state.gpr[RSP] & machine_.cpu().stack_mask())) &
+                    0xffff'ffff);
 }
 
 GuestView::Walk GuestView::walk(LinearAddr address, mmu::WalkRequest request) const {
@@ -50,12 +51,15 @@ std::vector<std::string> GuestView::describe(const Walk& walk) {
   char text[160];
   for (const mmu::WalkStep& step : walk.steps) {
     std::snprintf(text, sizeof text, "%-5s at 0x%llx = 0x%016llx%s%s", level_name(step.level),
-                  static_cast<unsigned long long>(step.entry_address.value), static_cast<unsigned long long>(step.entry),
-                  step.failure != nullptr ? "  <- " : "", step.failure != nullptr ? step.failure : "");
+                  static_cast<unsigned long long>(step.entry_address.value),
+                  static_cast<unsigned long long>(step.entry),
+                  step.failure != nullptr ? "  <- " : "",
+                  step.failure != nullptr ? step.failure : "");
     lines.emplace_back(text);
   }
   if (walk.ok) {
-    std::snprintf(text, sizeof text, "leads to 0x%llx%s", static_cast<unsigned long long>(walk.physical.value),
+    std::snprintf(text, sizeof text, "leads to 0x%llx%s",
+                  static_cast<unsigned long long>(walk.physical.value),
                   walk.present ? "" : ", where there is no memory");
     lines.emplace_back(text);
   }
@@ -87,7 +91,8 @@ std::vector<GuestView::Line> GuestView::disassemble(LinearAddr address, unsigned
     line.address = address.value + at;
     line.text = decoder.disassemble(code_size(machine_.cpu().state), bytes.data() + at,
                                     std::min<size_t>(bytes.size() - at, 15), line.address, &length);
-    length = std::clamp<unsigned>(length, 1, static_cast<unsigned>(std::min<size_t>(bytes.size() - at, 15)));
+    length = std::clamp<unsigned>(length, 1,
+                                  static_cast<unsigned>(std::min<size_t>(bytes.size() - at, 15)));
     for (unsigned i = 0; i < length; ++i) {
       char hex[4];
       std::snprintf(hex, sizeof hex, "%02x", bytes[at + i]);

@@ -27,8 +27,8 @@ class GuestView {
     LinearAddr address;
     mmu::PageWalker::Steps steps;
     bool ok = false;
-    PhysAddr physical;       ///< Where it leads, if ok.
-    bool present = false;    ///< `physical` is RAM or ROM.
+    PhysAddr physical;     ///< Where it leads, if ok.
+    bool present = false;  ///< `physical` is RAM or ROM.
   };
   Walk walk(LinearAddr address, mmu::WalkRequest request) const;
   /// One line a level.

@@ -17,9 +17,12 @@ constexpr size_t kMostWaiting = 1 << 20;
 
 devices::ByteReceiver& receiver(Machine& machine, InputQueue::Target target) {
   switch (target) {
-    case InputQueue::Target::Serial1: return machine.board().serial_input(1);
-    case InputQueue::Target::Keyboard: return machine.board().keyboard_input();
-    default: return machine.board().serial_input(0);
+    case InputQueue::Target::Serial1:
+      return machine.board().serial_input(1);
+    case InputQueue::Target::Keyboard:
+      return machine.board().keyboard_input();
+    default:
+      return machine.board().serial_input(0);
   }
 }
 
@@ -52,7 +55,8 @@ Result<void, Error> InputQueue::replay_from(const std::string& path) {
   DOPPEL_TRY(const std::vector<u8> bytes, read_file(path));
   std::istringstream lines(std::string(bytes.begin(), bytes.end()));
   std::string line;
-  if (!std::getline(lines, line) || line != kHeading) return Error{path + ": is not a recording of input"};
+  if (!std::getline(lines, line) || line != kHeading)
+    return Error{path + ": is not a recording of input"};
   Stamp last;
   for (unsigned number = 2; std::getline(lines, line); ++number) {
     if (line == "end") {

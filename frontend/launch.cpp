@@ -41,9 +41,12 @@ class Outputs {
 
   Result<devices::ByteSink*, Error> open(const CharacterTarget& target) {
     switch (target.kind) {
-      case CharacterTarget::Kind::Null: return static_cast<devices::ByteSink*>(nullptr);
-      case CharacterTarget::Kind::Stdio: return static_cast<devices::ByteSink*>(terminal_.get());
-      case CharacterTarget::Kind::File: break;
+      case CharacterTarget::Kind::Null:
+        return static_cast<devices::ByteSink*>(nullptr);
+      case CharacterTarget::Kind::Stdio:
+        return static_cast<devices::ByteSink*>(terminal_.get());
+      case CharacterTarget::Kind::File:
+        break;
     }
     DOPPEL_TRY(std::unique_ptr<FileSink> file, FileSink::create(target.path));
     files_.push_back(std::move(file));
@@ -77,7 +80,8 @@ Result<MachineConfig, Error> machine_config(const Options& options, Outputs& out
     config.board.debug_consoles.push_back({console.port, sink, console.readback});
   }
   bool placed = false;
-  for (const Options::LoadedFile& file : options.loaded_files) placed = placed || file.starts || file.address.has_value();
+  for (const Options::LoadedFile& file : options.loaded_files)
+    placed = placed || file.starts || file.address.has_value();
   if (options.kernel.empty() && (!options.firmware.empty() || !placed)) {
     DOPPEL_TRY(config.firmware, loaders::read_firmware(options));
   }
@@ -109,14 +113,15 @@ Console::Config console_config(const Options& options) {
   return config;
 }
 
-RunConfig run_config(const Options& options, const Console::Config& console, Outputs& outputs, Machine& machine) {
+RunConfig run_config(const Options& options, const Console::Config& console, Outputs& outputs,
+                     Machine& machine) {
   RunConfig config;
   config.no_reboot = options.no_reboot;
   config.no_shutdown = options.no_shutdown;
   config.start_paused = options.start_paused;
   config.real_time = options.pace == Options::Pace::RealTime ||
-                     (options.pace == Options::Pace::Auto && console.reads_input && options.replay_file.empty() &&
-                      Terminal::input_is_terminal());
+                     (options.pace == Options::Pace::Auto && console.reads_input &&
+                      options.replay_file.empty() && Terminal::input_is_terminal());
   config.timeout_virtual_ns = options.timeout_virtual_ns;
   config.timeout_host_ns = options.timeout_host_ns;
   if (!options.state_save_file.empty()) {
@@ -133,7 +138,8 @@ struct Finished {
   u64 resets = 0;
 };
 
-Finished run_machine(const Options& options, Machine& machine, InputQueue& queue, Outputs& outputs, TraceLog& trace) {
+Finished run_machine(const Options& options, Machine& machine, InputQueue& queue, Outputs& outputs,
+                     TraceLog& trace) {
   const Console::Config console_settings = console_config(options);
   Console console(console_settings, queue, outputs.terminal());
   RunConfig config = run_config(options, console_settings, outputs, machine);
@@ -156,7 +162,8 @@ int exit_status(const Options& options, const RunOutcome& outcome) {
   return outcome.status & 0xff;
 }
 
-Result<RunOutcome, Error> run_options(const Options& options, const std::vector<std::string>& command) {
+Result<RunOutcome, Error> run_options(const Options& options,
+                                      const std::vector<std::string>& command) {
   DOPPEL_TRY(const std::unique_ptr<TraceLog> trace,
              TraceLog::create(options.log_items, options.log_file, options.log_filter));
   Outputs outputs;
@@ -184,7 +191,8 @@ Result<RunOutcome, Error> run_options(const Options& options, const std::vector<
   report.name = options.name;
   report.command = command;
   report.seed = options.seed;
-  report.host_ms = static_cast<u64>(std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
+  report.host_ms =
+      static_cast<u64>(std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
   report.resets = finished.resets;
   report.status = exit_status(options, finished.outcome);
   if (finished.outcome.is_death()) {

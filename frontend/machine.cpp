@@ -38,19 +38,20 @@ Result<std::unique_ptr<Machine>, Error> Machine::create(const MachineConfig& con
   DOPPEL_TRY(machine->lay_out_memory());
 
   machine->cpu_ = std::make_unique<cpu::Cpu>(machine->config_.model, machine->memory_,
-                                               static_cast<cpu::Environment&>(*machine));
+                                             static_cast<cpu::Environment&>(*machine));
   cpu::Cpu& cpu = *machine->cpu_;
   cpu.state.random ^= config.seed * 0x2545'f491'4f6c'dd1d;
-  machine->scheduler_ = std::make_unique<devices::Scheduler>(cpu.state.retired, config.icount_shift);
+  machine->scheduler_ =
+      std::make_unique<devices::Scheduler>(cpu.state.retired, config.icount_shift);
 
   devices::BoardConfig board = config.board;
   board.ram_bytes = config.ram_bytes;
   board.cpus = 1;
   board.tsc_hz = kTscHz;
-  machine->board_ = std::make_unique<devices::PcBoard>(board, machine->memory_, machine->ports_,
-                                                       *machine->scheduler_,
-                                                       static_cast<devices::ProcessorLines&>(*machine),
-                                                       static_cast<devices::MachineControl&>(*machine));
+  machine->board_ = std::make_unique<devices::PcBoard>(
+      board, machine->memory_, machine->ports_, *machine->scheduler_,
+      static_cast<devices::ProcessorLines&>(*machine),
+      static_cast<devices::MachineControl&>(*machine));
   machine->engine_ = std::make_unique<cpu::Interpreter>(cpu);
   machine->memory_.tracking().set_protect_hook(
       [&cpu](PhysAddr page) { cpu.mmu.page_became_tracked(page); });
@@ -71,12 +72,13 @@ Result<void, Error> Machine::lay_out_memory() {
   if (!fits) return Error{"-m: the memory cannot be laid out"};
   if (config_.firmware.empty()) return {};
   const u64 size = pages(config_.firmware.size()) * kPageSize;
-  return pmap_.add_rom(PhysAddr(layout::kFourGib - size), config_.firmware.data(), config_.firmware.size());
+  return pmap_.add_rom(PhysAddr(layout::kFourGib - size), config_.firmware.data(),
+                       config_.firmware.size());
 }
 
 /// Below 1 MiB stands what the ROM has in its last 256 KiB.
-/// Simplified: it is RAM from the start, which the PAM registers of the chipset would only switch in
-/// (firmware copies itself there first).
+/// Simplified: it is RAM from the start, which the PAM registers of the chipset would only switch
+/// in (firmware copies itself there first).
 void Machine::place_firmware() {
   const std::span<const u8> rom(config_.firmware);
   if (rom.empty()) return;
@@ -102,12 +104,14 @@ void Machine::reset() {
   cpu_->reset();
   if (boot_plan_.entry.mode == loaders::Entry::Mode::Reset) {
     place_firmware();
-    for (const loaders::Piece& piece : boot_plan_.pieces) memory_.write_bytes(piece.address, piece.bytes);
+    for (const loaders::Piece& piece : boot_plan_.pieces)
+      memory_.write_bytes(piece.address, piece.bytes);
   } else {
     set_a20(true);
     board_->install_acpi_tables();
     board_->firmware_state();
-    for (const loaders::Piece& piece : boot_plan_.pieces) memory_.write_bytes(piece.address, piece.bytes);
+    for (const loaders::Piece& piece : boot_plan_.pieces)
+      memory_.write_bytes(piece.address, piece.bytes);
     loaders::apply_entry(boot_plan_.entry, *cpu_);
   }
   drop_caches();
@@ -118,10 +122,13 @@ void Machine::drop_caches() {
   engine_->flush();
 }
 
-std::optional<MachineRequest> Machine::take_request() { return std::exchange(request_, std::nullopt); }
+std::optional<MachineRequest> Machine::take_request() {
+  return std::exchange(request_, std::nullopt);
+}
 
 void Machine::serialize(Archive& archive) {
-  // Saving drops what is cached too: afterwards both machines set accessed bits at the same moments.
+  // Saving drops what is cached too: afterwards both machines set accessed bits at the same
+  // moments.
   drop_caches();
   archive.section("scheduler", [&] { scheduler_->serialize(archive); });
   archive.section("cpu", [&] { cpu_->serialize(archive); });
@@ -162,7 +169,8 @@ std::string Machine::state_hash() {
   return text;
 }
 
-// ---- the processor asks ---------------------------------------------------------------------------
+// ---- the processor asks
+// ---------------------------------------------------------------------------
 
 u64 Machine::read_port(u16 port, Width width) { return ports_.read(port, width); }
 void Machine::write_port(u16 port, Width width, u64 value) { ports_.write(port, width, value); }
@@ -179,13 +187,15 @@ void Machine::set_tsc_adjust(u64 value) { board_->set_tsc_adjust(value); }
 /// CR0.NE and take x87 errors as #MF.
 void Machine::set_ferr(bool /*level*/) {}
 
-// ---- the board drives -----------------------------------------------------------------------------
+// ---- the board drives
+// -----------------------------------------------------------------------------
 
 void Machine::set_intr(bool level) { cpu_->set_intr(level); }
 void Machine::raise_nmi() { cpu_->raise_nmi(); }
 void Machine::raise_init() { cpu_->raise_init(); }
 void Machine::raise_startup(u8 /*vector*/) {
-  // Only a processor that waits for a startup message after INIT takes one; the boot processor never does.
+  // Only a processor that waits for a startup message after INIT takes one; the boot processor
+  // never does.
 }
 
 void Machine::request(const MachineRequest& wanted) {
@@ -193,8 +203,12 @@ void Machine::request(const MachineRequest& wanted) {
   cpu_->attention = true;
 }
 void Machine::request_reset(ResetCause cause) { request({MachineRequest::Kind::Reset, cause, 0}); }
-void Machine::request_shutdown() { request({MachineRequest::Kind::Shutdown, ResetCause::Other, 0}); }
-void Machine::request_exit(int status) { request({MachineRequest::Kind::Exit, ResetCause::Other, status}); }
+void Machine::request_shutdown() {
+  request({MachineRequest::Kind::Shutdown, ResetCause::Other, 0});
+}
+void Machine::request_exit(int status) {
+  request({MachineRequest::Kind::Exit, ResetCause::Other, status});
+}
 
 void Machine::set_a20(bool on) {
   if (memory_.a20() == on) return;

@@ -31,7 +31,7 @@ struct MachineConfig {
   cpu::CpuModel model;
   unsigned icount_shift = 0;  ///< An instruction takes 2^shift ns.
   u64 seed = 0;
-  std::vector<u8> firmware;   ///< Empty: direct boot, and RAM where firmware would be.
+  std::vector<u8> firmware;  ///< Empty: direct boot, and RAM where firmware would be.
   /// `ram_bytes` and `cpus` are filled in by the machine.
   devices::BoardConfig board;
 };

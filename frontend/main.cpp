@@ -37,18 +37,30 @@ int main(int argc, char** argv) {
   const auto parsed = doppel::frontend::parse_options(arguments);
   if (!parsed.ok()) {
     std::fprintf(stderr, "doppel: %s\n", parsed.error().message.c_str());
-    const bool qemu_style = std::find(arguments.begin(), arguments.end(), "--exit-style=qemu") != arguments.end();
+    const bool qemu_style =
+        std::find(arguments.begin(), arguments.end(), "--exit-style=qemu") != arguments.end();
     return qemu_style ? 1 : 2;
   }
   const Options& options = parsed.value();
   std::string text;
   switch (options.action) {
-    case Options::Action::Run: return doppel::frontend::launch(options, arguments);
-    case Options::Action::Help: text = doppel::frontend::help_text(); break;
-    case Options::Action::Version: text = "doppel 0.1\n"; break;
-    case Options::Action::CpuHelp: text = cpu_help(); break;
-    case Options::Action::MachineHelp: text = "machines:\n  pc    an ISA PC with PCI, 440FX and PIIX3 style\n"; break;
-    case Options::Action::LogHelp: text = doppel::frontend::TraceLog::item_list(); break;
+    case Options::Action::Run:
+      return doppel::frontend::launch(options, arguments);
+    case Options::Action::Help:
+      text = doppel::frontend::help_text();
+      break;
+    case Options::Action::Version:
+      text = "doppel 0.1\n";
+      break;
+    case Options::Action::CpuHelp:
+      text = cpu_help();
+      break;
+    case Options::Action::MachineHelp:
+      text = "machines:\n  pc    an ISA PC with PCI, 440FX and PIIX3 style\n";
+      break;
+    case Options::Action::LogHelp:
+      text = doppel::frontend::TraceLog::item_list();
+      break;
   }
   std::fputs(text.c_str(), stdout);
   return 0;

@@ -13,11 +13,11 @@ namespace doppel::frontend {
 /// What is collected while reading the command line; `finish` turns it into Options.
 struct OptionBuilder {
   Options options;
-  std::vector<std::string> serial;            ///< As written: chardevs may be defined later.
+  std::vector<std::string> serial;  ///< As written: chardevs may be defined later.
   std::vector<std::string> debug_consoles;
   std::vector<std::string> debug_console_devices;  ///< Properties of -device isa-debugcon.
   std::map<std::string, CharacterTarget> chardevs;
-  std::optional<u16> debug_console_port;      ///< -global isa-debugcon.iobase
+  std::optional<u16> debug_console_port;  ///< -global isa-debugcon.iobase
   bool nographic = false;
   bool display_none = false;
   bool no_defaults = false;

@@ -73,12 +73,28 @@ std::optional<u64> parse_size(std::string_view text, u64 default_unit) {
   double unit = static_cast<double>(default_unit);
   if (!text.empty()) {
     switch (text.front()) {
-      case 'b': case 'B': unit = 1; break;
-      case 'k': case 'K': unit = 1024.0; break;
-      case 'm': case 'M': unit = 1024.0 * 1024; break;
-      case 'g': case 'G': unit = 1024.0 * 1024 * 1024; break;
-      case 't': case 'T': unit = 1024.0 * 1024 * 1024 * 1024; break;
-      default: return std::nullopt;
+      case 'b':
+      case 'B':
+        unit = 1;
+        break;
+      case 'k':
+      case 'K':
+        unit = 1024.0;
+        break;
+      case 'm':
+      case 'M':
+        unit = 1024.0 * 1024;
+        break;
+      case 'g':
+      case 'G':
+        unit = 1024.0 * 1024 * 1024;
+        break;
+      case 't':
+      case 'T':
+        unit = 1024.0 * 1024 * 1024 * 1024;
+        break;
+      default:
+        return std::nullopt;
     }
     text.remove_prefix(1);
     if (unit > 1 && (text == "iB" || text == "B")) text = {};
@@ -109,7 +125,8 @@ std::optional<i64> parse_date(std::string_view text) {
   const auto year = take_digits(text, 4, 0);
   const auto month = take_digits(text, 2, '-');
   const auto day = take_digits(text, 2, '-');
-  if (!year || !month || !day || *year < 1970 || *month < 1 || *month > 12 || *day < 1) return std::nullopt;
+  if (!year || !month || !day || *year < 1970 || *month < 1 || *month > 12 || *day < 1)
+    return std::nullopt;
   static constexpr unsigned kDays[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
   const bool leap = (*year % 4 == 0 && *year % 100 != 0) || *year % 400 == 0;
   if (*day > kDays[*month - 1] + (leap && *month == 2 ? 1 : 0)) return std::nullopt;
@@ -118,7 +135,8 @@ std::optional<i64> parse_date(std::string_view text) {
     const auto hour = take_digits(text, 2, 'T');
     const auto minute = take_digits(text, 2, ':');
     const auto second = take_digits(text, 2, ':');
-    if (!hour || !minute || !second || *hour > 23 || *minute > 59 || *second > 59 || !text.empty()) {
+    if (!hour || !minute || !second || *hour > 23 || *minute > 59 || *second > 59 ||
+        !text.empty()) {
       return std::nullopt;
     }
     seconds += *hour * 3600 + *minute * 60 + *second;

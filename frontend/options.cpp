@@ -77,8 +77,10 @@ OptionResult apply_machine(OptionBuilder& builder, std::string_view value) {
     auto done = apply_accelerator(builder, *accel);
     if (!done.ok()) return done;
   }
-  for (const std::string_view key : {"usb", "vmport", "graphics", "hpet", "acpi", "kernel_irqchip", "smm"}) {
-    if (const auto text = list.take(key); text && *text == "on" && key != "hpet" && key != "acpi" && key != "graphics") {
+  for (const std::string_view key :
+       {"usb", "vmport", "graphics", "hpet", "acpi", "kernel_irqchip", "smm"}) {
+    if (const auto text = list.take(key);
+        text && *text == "on" && key != "hpet" && key != "acpi" && key != "graphics") {
       note_once(builder, "-machine " + std::string(key) + "=on: has no effect");
     }
   }
@@ -96,11 +98,16 @@ OptionResult apply_initrd(OptionBuilder& builder, std::string_view value) {
 
 OptionResult apply_linux_entry(OptionBuilder& builder, std::string_view value) {
   using Entry = Options::LinuxEntry;
-  if (value == "auto") builder.options.linux_entry = Entry::Auto;
-  else if (value == "16") builder.options.linux_entry = Entry::Bits16;
-  else if (value == "32") builder.options.linux_entry = Entry::Bits32;
-  else if (value == "64") builder.options.linux_entry = Entry::Bits64;
-  else return bad(quoted(value) + " is not auto, 16, 32 or 64");
+  if (value == "auto")
+    builder.options.linux_entry = Entry::Auto;
+  else if (value == "16")
+    builder.options.linux_entry = Entry::Bits16;
+  else if (value == "32")
+    builder.options.linux_entry = Entry::Bits32;
+  else if (value == "64")
+    builder.options.linux_entry = Entry::Bits64;
+  else
+    return bad(quoted(value) + " is not auto, 16, 32 or 64");
   return {};
 }
 
@@ -153,7 +160,8 @@ OptionResult apply_rtc(OptionBuilder& builder, std::string_view value) {
     }
   }
   if (const auto clock = list.take("clock"); clock && *clock != "vm") {
-    if (*clock != "host" && *clock != "rt") return bad("clock=" + *clock + " is not vm, host or rt");
+    if (*clock != "host" && *clock != "rt")
+      return bad("clock=" + *clock + " is not vm, host or rt");
     note_once(builder, "-rtc clock=" + *clock + ": the clock runs in virtual time (vm)");
   }
   if (const auto drift = list.take("driftfix"); drift && *drift != "none" && *drift != "slew") {
@@ -164,8 +172,8 @@ OptionResult apply_rtc(OptionBuilder& builder, std::string_view value) {
 }
 
 OptionResult apply_log_items(OptionBuilder& builder, std::string_view value) {
-  static constexpr std::string_view kItems[] = {"in_asm", "exec", "int", "cpu", "mmu", "cpu_reset",
-                                                "guest_errors", "unimp", "nochain"};
+  static constexpr std::string_view kItems[] = {
+      "in_asm", "exec", "int", "cpu", "mmu", "cpu_reset", "guest_errors", "unimp", "nochain"};
   for (const std::string& item : split_commas(value)) {
     if (item == "help" || item == "?") {
       builder.options.action = Options::Action::LogHelp;
@@ -205,7 +213,8 @@ OptionResult apply_seed(OptionBuilder& builder, std::string_view value) {
 
 OptionResult apply_state_save(OptionBuilder& builder, std::string_view value) {
   const size_t at = value.rfind('@');
-  const auto time = at == std::string_view::npos ? std::nullopt : parse_duration_ns(value.substr(at + 1));
+  const auto time =
+      at == std::string_view::npos ? std::nullopt : parse_duration_ns(value.substr(at + 1));
   if (!time || at == 0) return bad(quoted(value) + " is not FILE@TIME (state.bin@2.5s)");
   builder.options.state_save_file = value.substr(0, at);
   builder.options.state_save_at_ns = *time;
@@ -295,7 +304,8 @@ OptionResult check_together(const Options& options) {
   if (!options.kernel.empty() && !options.firmware.empty()) {
     return bad("-bios: a kernel given by -kernel is started without firmware");
   }
-  if (!options.record_file.empty() && !options.replay_file.empty()) return bad("--record: not together with --replay");
+  if (!options.record_file.empty() && !options.replay_file.empty())
+    return bad("--record: not together with --replay");
   return {};
 }
 
@@ -309,7 +319,8 @@ Result<Options, Error> parse_options(const std::vector<std::string>& arguments) 
     const std::string& word = arguments[i];
     if (word.size() < 2 || word.front() != '-') {
       if (word.empty()) return bad("an empty argument");
-      if (!builder.options.kernel.empty()) return bad(word + ": one image is started, and -kernel names another");
+      if (!builder.options.kernel.empty())
+        return bad(word + ": one image is started, and -kernel names another");
       builder.options.kernel = word;
       continue;
     }
@@ -342,8 +353,9 @@ Result<Options, Error> parse_options(const std::vector<std::string>& arguments) 
 }
 
 std::string help_text() {
-  std::string text = "usage: doppel [options] [image]\n\n"
-                     "The image is started as -kernel would. Options take one dash or two.\n\n";
+  std::string text =
+      "usage: doppel [options] [image]\n\n"
+      "The image is started as -kernel would. Options take one dash or two.\n\n";
   for (const OptionRow& row : kRows) {
     std::string left = "  -" + std::string(row.name);
     if (!row.argument.empty()) left += " " + std::string(row.argument);
@@ -354,8 +366,11 @@ std::string help_text() {
     }
     text += left + std::string(row.help) + "\n";
   }
-  text += "\nExit status: 0 shutdown, odd: the guest's isa-debug-exit, 2 command line, 4 internal error,\n"
-          "112 replay diverged, 116 deadlock, 120 triple fault, 122 virtual time limit, 124 host time limit.\n";
+  text +=
+      "\nExit status: 0 shutdown, odd: the guest's isa-debug-exit, 2 command line, 4 internal "
+      "error,\n"
+      "112 replay diverged, 116 deadlock, 120 triple fault, 122 virtual time limit, 124 host time "
+      "limit.\n";
   return text;
 }
 

@@ -8,7 +8,8 @@ namespace {
 
 Error bad(std::string message) { return Error{std::move(message)}; }
 
-Result<CharacterTarget, Error> character_target(const OptionBuilder& builder, std::string_view text) {
+Result<CharacterTarget, Error> character_target(const OptionBuilder& builder,
+                                                std::string_view text) {
   using Kind = CharacterTarget::Kind;
   if (text == "stdio") return CharacterTarget{Kind::Stdio, {}, false};
   if (text == "mon:stdio") return CharacterTarget{Kind::Stdio, {}, true};
@@ -23,11 +24,13 @@ Result<CharacterTarget, Error> character_target(const OptionBuilder& builder, st
     }
     return found->second;
   }
-  return bad("'" + std::string(text) + "' is not stdio, mon:stdio, null, none, file:NAME or chardev:ID");
+  return bad("'" + std::string(text) +
+             "' is not stdio, mon:stdio, null, none, file:NAME or chardev:ID");
 }
 
 OptionResult known(const PropertyList& list, std::string_view what) {
-  if (const auto key = list.leftover()) return bad(std::string(what) + " has no property '" + *key + "'");
+  if (const auto key = list.leftover())
+    return bad(std::string(what) + " has no property '" + *key + "'");
   return {};
 }
 
@@ -64,7 +67,8 @@ OptionResult loader_device(OptionBuilder& builder, PropertyList& list) {
     if (!file.address) return bad("addr=" + *address + " is not an address");
   }
   if (const auto processor = list.take("cpu-num")) {
-    if (parse_number(*processor) != 0) return bad("cpu-num=" + *processor + ": there is processor 0 only");
+    if (parse_number(*processor) != 0)
+      return bad("cpu-num=" + *processor + ": there is processor 0 only");
     file.starts = true;
   }
   if (const auto raw = list.take("force-raw"); raw && !parse_switch(*raw)) {
@@ -120,7 +124,8 @@ OptionResult apply_chardev(OptionBuilder& builder, std::string_view value) {
       if (!on) return bad("mux=" + *mux + " is not on or off");
       target.monitor = *on;
     }
-    (void)list.take("signal");  // Ctrl-C reaches the guest exactly where the monitor shares the terminal.
+    (void)list.take(
+        "signal");  // Ctrl-C reaches the guest exactly where the monitor shares the terminal.
   } else if (backend == "file") {
     const auto path = list.take("path");
     if (!path || path->empty()) return bad("file needs path=NAME");
@@ -130,7 +135,8 @@ OptionResult apply_chardev(OptionBuilder& builder, std::string_view value) {
     return bad("'" + backend + "' is not stdio, file or null");
   }
   DOPPEL_TRY(known(list, backend));
-  if (!builder.chardevs.emplace(*id, std::move(target)).second) return bad("id '" + *id + "' is used twice");
+  if (!builder.chardevs.emplace(*id, std::move(target)).second)
+    return bad("id '" + *id + "' is used twice");
   return {};
 }
 
@@ -154,7 +160,8 @@ OptionResult apply_device(OptionBuilder& builder, std::string_view value) {
 OptionResult apply_global(OptionBuilder& builder, std::string_view value) {
   constexpr std::string_view kPort = "isa-debugcon.iobase=";
   if (!value.starts_with(kPort)) return bad("only isa-debugcon.iobase=PORT is known");
-  DOPPEL_TRY(builder.debug_console_port, port_property(std::string(value.substr(kPort.size())), "iobase"));
+  DOPPEL_TRY(builder.debug_console_port,
+             port_property(std::string(value.substr(kPort.size())), "iobase"));
   return {};
 }
 
@@ -162,7 +169,8 @@ OptionResult apply_fw_cfg(OptionBuilder& builder, std::string_view value) {
   PropertyList list(value, "name");
   devices::BoardConfig::FwCfgItem item;
   item.name = list.take("name").value_or("");
-  if (item.name.empty() || item.name.size() > 55) return bad("needs name=opt/..., at most 55 characters");
+  if (item.name.empty() || item.name.size() > 55)
+    return bad("needs name=opt/..., at most 55 characters");
   const auto path = list.take("file");
   const auto text = list.take("string");
   DOPPEL_TRY(known(list, "fw_cfg"));
@@ -186,7 +194,8 @@ OptionResult apply_monitor(OptionBuilder& builder, std::string_view value) {
 
 OptionResult finish_devices(OptionBuilder& builder) {
   Options& options = builder.options;
-  if (builder.serial.empty() && !builder.no_defaults && (builder.nographic || !builder.display_none)) {
+  if (builder.serial.empty() && !builder.no_defaults &&
+      (builder.nographic || !builder.display_none)) {
     builder.serial.emplace_back(builder.monitor_off ? "stdio" : "mon:stdio");
   }
   for (const std::string& text : builder.serial) {

@@ -31,7 +31,8 @@ Json autopsy_json(const Autopsy& autopsy) {
   }
   json["walks"] = Json::array();
   for (const Autopsy::WalkReport& walk : autopsy.walks) {
-    json["walks"].push_back({{"of", walk.what}, {"address", hex(walk.address)}, {"levels", walk.lines}});
+    json["walks"].push_back(
+        {{"of", walk.what}, {"address", hex(walk.address)}, {"levels", walk.lines}});
   }
   json["branches"] = Json::array();
   for (const cpu::BranchRecord& branch : autopsy.branches) {
@@ -39,7 +40,8 @@ Json autopsy_json(const Autopsy& autopsy) {
   }
   json["code"] = Json::array();
   for (const GuestView::Line& line : autopsy.code) {
-    json["code"].push_back({{"address", hex(line.address)}, {"bytes", line.bytes}, {"text", line.text}});
+    json["code"].push_back(
+        {{"address", hex(line.address)}, {"bytes", line.bytes}, {"text", line.text}});
   }
   json["stack"] = {{"address", hex(autopsy.stack_address)}, {"words", Json::array()}};
   for (const u64 word : autopsy.stack) json["stack"]["words"].push_back(hex(word));
@@ -64,22 +66,34 @@ std::string report_json(const Report& report, Machine& machine) {
   json["instructions"] = instructions;
   json["virtual_ns"] = machine.now_ns();
   json["host_ms"] = report.host_ms;
-  json["mips"] = report.host_ms == 0 ? 0.0 : static_cast<double>(instructions) / 1000.0 / static_cast<double>(report.host_ms);
+  json["mips"] = report.host_ms == 0 ? 0.0
+                                     : static_cast<double>(instructions) / 1000.0 /
+                                           static_cast<double>(report.host_ms);
   json["resets"] = report.resets;
-  json["exit"] = {{"kind", report.outcome.name()}, {"status", report.status}, {"reason", report.outcome.reason}};
+  json["exit"] = {{"kind", report.outcome.name()},
+                  {"status", report.status},
+                  {"reason", report.outcome.reason}};
   json["state_hash"] = report.state_hash;
   json["autopsy"] = report.autopsy ? autopsy_json(*report.autopsy) : Json(nullptr);
   json["sanitizer"] = Json::array();
   const u64 resident = machine.pmap().frames_in_use() * kPageSize;
-  json["memory"] = {{"guest", machine.config().ram_bytes}, {"resident", resident}, {"shared", 0}, {"saved", 0}};
-  json["translator"] = {{"blocks", engine.blocks_decoded}, {"bytes", 0}, {"flushes", engine.cache_flushes}};
+  json["memory"] = {
+      {"guest", machine.config().ram_bytes}, {"resident", resident}, {"shared", 0}, {"saved", 0}};
+  json["translator"] = {
+      {"blocks", engine.blocks_decoded}, {"bytes", 0}, {"flushes", engine.cache_flushes}};
   json["engine"] = {{"name", "interp"},
                     {"block_lookups", engine.block_lookups},
                     {"blocks_invalidated", engine.blocks_invalidated},
                     {"instructions_decoded", engine.instructions_decoded}};
-  json["mmu"] = {{"misses", mmu.misses},         {"hidden_faults", mmu.hidden_faults}, {"true_faults", mmu.true_faults},
-                 {"walks", mmu.walks},           {"refills", mmu.refills},             {"flushes", mmu.flushes},
-                 {"page_flushes", mmu.page_flushes}, {"mmio", mmu.mmio},               {"tracked_stores", mmu.tracked_stores}};
+  json["mmu"] = {{"misses", mmu.misses},
+                 {"hidden_faults", mmu.hidden_faults},
+                 {"true_faults", mmu.true_faults},
+                 {"walks", mmu.walks},
+                 {"refills", mmu.refills},
+                 {"flushes", mmu.flushes},
+                 {"page_flushes", mmu.page_flushes},
+                 {"mmio", mmu.mmio},
+                 {"tracked_stores", mmu.tracked_stores}};
   json["post_codes"] = machine.board().post_codes();
   // Guests and file names may hold bytes that are no UTF-8.
   return json.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";

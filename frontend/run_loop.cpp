@@ -29,16 +29,23 @@ constexpr int kStatusVirtualLimit = 122;
 constexpr int kStatusHostLimit = 124;
 constexpr int kStatusFailed = 2;
 
-RunOutcome ending(Kind kind, int status, std::string reason) { return {kind, status, std::move(reason)}; }
+RunOutcome ending(Kind kind, int status, std::string reason) {
+  return {kind, status, std::move(reason)};
+}
 
 const char* cause_name(devices::MachineControl::ResetCause cause) {
   using Cause = devices::MachineControl::ResetCause;
   switch (cause) {
-    case Cause::Keyboard: return "the keyboard controller";
-    case Cause::Port92: return "port 92h";
-    case Cause::PortCf9: return "port cf9h";
-    case Cause::Acpi: return "the ACPI reset register";
-    case Cause::Other: break;
+    case Cause::Keyboard:
+      return "the keyboard controller";
+    case Cause::Port92:
+      return "port 92h";
+    case Cause::PortCf9:
+      return "port cf9h";
+    case Cause::Acpi:
+      return "the ACPI reset register";
+    case Cause::Other:
+      break;
   }
   return "the guest";
 }
@@ -47,24 +54,40 @@ const char* cause_name(devices::MachineControl::ResetCause cause) {
 
 const char* RunOutcome::name() const {
   switch (kind) {
-    case Kind::Shutdown: return "shutdown";
-    case Kind::Reset: return "reset";
-    case Kind::DebugExit: return "debug_exit";
-    case Kind::Quit: return "quit";
-    case Kind::Signal: return "signal";
-    case Kind::TripleFault: return "triple_fault";
-    case Kind::OutsideMemory: return "outside_memory";
-    case Kind::Deadlock: return "deadlock";
-    case Kind::VirtualTimeout: return "virtual_timeout";
-    case Kind::HostTimeout: return "host_timeout";
-    case Kind::ReplayDiverged: return "replay_diverged";
-    case Kind::Failed: break;
+    case Kind::Shutdown:
+      return "shutdown";
+    case Kind::Reset:
+      return "reset";
+    case Kind::DebugExit:
+      return "debug_exit";
+    case Kind::Quit:
+      return "quit";
+    case Kind::Signal:
+      return "signal";
+    case Kind::TripleFault:
+      return "triple_fault";
+    case Kind::OutsideMemory:
+      return "outside_memory";
+    case Kind::Deadlock:
+      return "deadlock";
+    case Kind::VirtualTimeout:
+      return "virtual_timeout";
+    case Kind::HostTimeout:
+      return "host_timeout";
+    case Kind::ReplayDiverged:
+      return "replay_diverged";
+    case Kind::Failed:
+      break;
   }
   return "failed";
 }
 
 RunLoop::RunLoop(Machine& machine, InputQueue& queue, Console& console, RunConfig config)
-    : machine_(machine), queue_(queue), console_(console), config_(std::move(config)), paused_(config_.start_paused) {}
+    : machine_(machine),
+      queue_(queue),
+      console_(console),
+      config_(std::move(config)),
+      paused_(config_.start_paused) {}
 
 RunOutcome RunLoop::run() {
   started_ns_ = visited_ns_ = flushed_ns_ = host_ns();
@@ -81,7 +104,8 @@ RunOutcome RunLoop::run() {
         if (Ending end = idle()) return *end;
         break;
       case cpu::ExitReason::OutsideMemory:
-        return ending(Kind::OutsideMemory, kStatusTripleFault, "the processor fetches code from where there is no memory");
+        return ending(Kind::OutsideMemory, kStatusTripleFault,
+                      "the processor fetches code from where there is no memory");
     }
   }
 }
@@ -106,7 +130,8 @@ RunLoop::Ending RunLoop::take_request() {
     case MachineRequest::Kind::Exit:
       return ending(Kind::DebugExit, request->status, "the guest wrote to isa-debug-exit");
     case MachineRequest::Kind::Shutdown:
-      if (!config_.no_shutdown) return ending(Kind::Shutdown, 0, "the guest switched the machine off");
+      if (!config_.no_shutdown)
+        return ending(Kind::Shutdown, 0, "the guest switched the machine off");
       log::info("machine", "the guest switched the machine off; it stays (-no-shutdown)");
       shut_down_ = paused_ = true;
       return wait_paused();
@@ -128,7 +153,8 @@ void RunLoop::reset_machine() {
 
 RunLoop::Ending RunLoop::after_triple_fault() {
   const std::string reason = summarize_faults(machine_.cpu());
-  if (config_.no_reboot) return ending(Kind::TripleFault, kStatusTripleFault, "triple fault: " + reason);
+  if (config_.no_reboot)
+    return ending(Kind::TripleFault, kStatusTripleFault, "triple fault: " + reason);
   log::warn("machine", "triple fault, reset: %s", reason.c_str());
   reset_machine();
   return std::nullopt;
@@ -136,10 +162,12 @@ RunLoop::Ending RunLoop::after_triple_fault() {
 
 RunLoop::Ending RunLoop::check_limits() {
   if (config_.timeout_virtual_ns && machine_.now_ns() >= *config_.timeout_virtual_ns) {
-    return ending(Kind::VirtualTimeout, kStatusVirtualLimit, "the limit of virtual time is reached");
+    return ending(Kind::VirtualTimeout, kStatusVirtualLimit,
+                  "the limit of virtual time is reached");
   }
   if (queue_.diverged()) {
-    return ending(Kind::ReplayDiverged, kStatusDiverged, "the machine is not where it was when the input was recorded");
+    return ending(Kind::ReplayDiverged, kStatusDiverged,
+                  "the machine is not where it was when the input was recorded");
   }
   return std::nullopt;
 }
@@ -173,7 +201,8 @@ RunLoop::Ending RunLoop::visit_host() {
 
 RunLoop::Ending RunLoop::wait_paused() {
   config_.flush_output();
-  while (paused_ && !quit_ && !console_.quit_requested() && stop_signal() == 0 && host_time_left(1) > 0) {
+  while (paused_ && !quit_ && !console_.quit_requested() && stop_signal() == 0 &&
+         host_time_left(1) > 0) {
     console_.poll(host_time_left(100'000'000));
     if (shut_down_) paused_ = true;  // Only a reset brings it back.
     if (queue_.reset_pending()) paused_ = shut_down_ = false;
@@ -205,7 +234,16 @@ bool RunLoop::inside_string_instruction() {
   const u8 first = machine_.memory().read<u8>(page.value().page + address.page_offset());
   // Other prefixes may stand before the repeat prefix: all of them wait.
   switch (first) {
-    case 0xf2: case 0xf3: case 0x66: case 0x67: case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65:
+    case 0xf2:
+    case 0xf3:
+    case 0x66:
+    case 0x67:
+    case 0x26:
+    case 0x2e:
+    case 0x36:
+    case 0x3e:
+    case 0x64:
+    case 0x65:
       return true;
     default:
       return false;
@@ -243,7 +281,8 @@ RunLoop::Ending RunLoop::idle() {
     }
   }
   const bool only_input = next == devices::Scheduler::kNever;
-  if (config_.timeout_virtual_ns && !(only_input && console_.open())) next = std::min(next, *config_.timeout_virtual_ns);
+  if (config_.timeout_virtual_ns && !(only_input && console_.open()))
+    next = std::min(next, *config_.timeout_virtual_ns);
   if (config_.save_at_ns && !only_input) next = std::min(next, *config_.save_at_ns);
   if (const auto stamp = queue_.next_stamp(); stamp && stamp->instructions == state.retired) {
     next = std::min(next, stamp->time_ns);
@@ -261,7 +300,8 @@ RunLoop::Ending RunLoop::idle() {
 /// Nothing will ever happen by itself.
 RunLoop::Ending RunLoop::wait_for_input_only() {
   if (!console_.open() || queue_.replaying()) {
-    return ending(Kind::Deadlock, kStatusDeadlock, "the processor waits for an interrupt that nothing can raise");
+    return ending(Kind::Deadlock, kStatusDeadlock,
+                  "the processor waits for an interrupt that nothing can raise");
   }
   config_.flush_output();
   console_.poll(host_time_left(100'000'000));

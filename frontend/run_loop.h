@@ -36,18 +36,18 @@ struct RunConfig {
 
 struct RunOutcome {
   enum class Kind : u8 {
-    Shutdown,         ///< The guest switched the machine off.
-    Reset,            ///< The guest reset the machine, and -no-reboot.
-    DebugExit,        ///< isa-debug-exit.
-    Quit,             ///< The person ended it.
+    Shutdown,   ///< The guest switched the machine off.
+    Reset,      ///< The guest reset the machine, and -no-reboot.
+    DebugExit,  ///< isa-debug-exit.
+    Quit,       ///< The person ended it.
     Signal,
     TripleFault,
-    OutsideMemory,    ///< The processor fetches from where nothing is.
-    Deadlock,         ///< Halted, and nothing can wake it.
+    OutsideMemory,  ///< The processor fetches from where nothing is.
+    Deadlock,       ///< Halted, and nothing can wake it.
     VirtualTimeout,
     HostTimeout,
     ReplayDiverged,
-    Failed,           ///< The host could not do something that was asked for.
+    Failed,  ///< The host could not do something that was asked for.
   };
   Kind kind = Kind::Shutdown;
   int status = 0;
@@ -101,13 +101,13 @@ class RunLoop {
   RunConfig config_;
   bool paused_ = false;
   bool quit_ = false;
-  bool shut_down_ = false;      // -no-shutdown: off, and still here.
+  bool shut_down_ = false;  // -no-shutdown: off, and still here.
   u64 resets_ = 0;
   i64 started_ns_ = 0;
   i64 visited_ns_ = 0;
   i64 flushed_ns_ = 0;
-  u64 idle_debt_ns_ = 0;        // Skipped without waiting, too short to sleep for.
-  u64 dead_since_ns_ = 0;       // Halted with interrupts off since then,
+  u64 idle_debt_ns_ = 0;           // Skipped without waiting, too short to sleep for.
+  u64 dead_since_ns_ = 0;          // Halted with interrupts off since then,
   u64 dead_at_retired_ = ~u64{0};  // at this count.
 };
 

@@ -21,9 +21,11 @@ void match_configuration(Archive& archive, const MachineConfig& config) {
   u64 firmware = XXH3_64bits(config.firmware.data(), config.firmware.size());
   archive(ram_bytes, model, shift, firmware);
   if (!archive.is_loading() || archive.failed()) return;
-  if (ram_bytes != config.ram_bytes) archive.fail("was saved with -m " + std::to_string(ram_bytes >> 20));
+  if (ram_bytes != config.ram_bytes)
+    archive.fail("was saved with -m " + std::to_string(ram_bytes >> 20));
   if (model != config.model.name()) archive.fail("was saved with -cpu " + model);
-  if (shift != config.icount_shift) archive.fail("was saved with -icount shift=" + std::to_string(shift));
+  if (shift != config.icount_shift)
+    archive.fail("was saved with -icount shift=" + std::to_string(shift));
   if (firmware != XXH3_64bits(config.firmware.data(), config.firmware.size())) {
     archive.fail("was saved with other firmware");
   }
@@ -56,7 +58,8 @@ Result<void, Error> load_state(Machine& machine, const std::string& path) {
   }
   u32 version = 0;
   std::memcpy(&version, bytes.data() + sizeof kMagic, sizeof version);
-  if (version != kVersion) return Error{path + ": has version " + std::to_string(version) + ", not 1"};
+  if (version != kVersion)
+    return Error{path + ": has version " + std::to_string(version) + ", not 1"};
   const size_t end = bytes.size() - 8;
   u64 checksum = 0;
   std::memcpy(&checksum, bytes.data() + end, sizeof checksum);

@@ -62,8 +62,10 @@ Terminal::Terminal(bool signals) {
   // In the background a change of mode would stop the process.
   if (::tcgetpgrp(STDIN_FILENO) != ::getpgrp()) return;
   raw_mode = saved_mode;
-  raw_mode.c_iflag &= ~static_cast<tcflag_t>(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
-  raw_mode.c_lflag &= ~static_cast<tcflag_t>(ECHO | ECHONL | ICANON | IEXTEN | (signals ? 0 : ISIG));
+  raw_mode.c_iflag &=
+      ~static_cast<tcflag_t>(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
+  raw_mode.c_lflag &=
+      ~static_cast<tcflag_t>(ECHO | ECHONL | ICANON | IEXTEN | (signals ? 0 : ISIG));
   raw_mode.c_cflag = (raw_mode.c_cflag & ~static_cast<tcflag_t>(CSIZE | PARENB)) | CS8;
   raw_mode.c_cc[VMIN] = 1;
   raw_mode.c_cc[VTIME] = 0;
@@ -71,7 +73,10 @@ Terminal::Terminal(bool signals) {
   ::tcsetattr(STDIN_FILENO, TCSANOW, &raw_mode);
   set_handler(SIGTSTP, on_suspend, SA_RESTART);
   set_handler(SIGCONT, on_continue, SA_RESTART);
-  for (const int signal : {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL}) {
+  for (const int signal : {SIGSEGV, SIGABRT, SIGBUS, SIGILL, SIGFPE}) {
+    // An engine may catch some itself: SIGFPE is a guest's unmasked exception.
+    struct sigaction present = {};
+    if (::sigaction(signal, nullptr, &present) != 0 || present.sa_handler != SIG_DFL) continue;
     set_handler(signal, on_failure, SA_RESETHAND | SA_NODEFER);
   }
 }

@@ -10,7 +10,8 @@ namespace doppel::frontend {
 
 class Terminal {
  public:
-  /// Raw mode if standard input is a terminal. `signals`: Ctrl-C and Ctrl-Z stay the terminal's own.
+  /// Raw mode if standard input is a terminal. `signals`: Ctrl-C and Ctrl-Z stay the terminal's
+  /// own.
   explicit Terminal(bool signals);
   ~Terminal();
   Terminal(const Terminal&) = delete;

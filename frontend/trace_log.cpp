@@ -37,7 +37,8 @@ cpu::CodeSize code_size(const cpu::CpuState& state) {
 
 std::string with_process_id(const std::string& path) {
   std::string out = path;
-  if (const size_t at = out.find("%d"); at != std::string::npos) out.replace(at, 2, std::to_string(::getpid()));
+  if (const size_t at = out.find("%d"); at != std::string::npos)
+    out.replace(at, 2, std::to_string(::getpid()));
   return out;
 }
 
@@ -74,22 +75,31 @@ Result<std::vector<AddressRange>, Error> parse_filter(std::string_view text) {
 std::string TraceLog::item_list() {
   std::string out = "items of -d:\n";
   for (const Item& item : kItems) {
-    out += "  " + std::string(item.name) + std::string(14 - item.name.size(), ' ') + std::string(item.meaning) + "\n";
+    out += "  " + std::string(item.name) + std::string(14 - item.name.size(), ' ') +
+           std::string(item.meaning) + "\n";
   }
   return out;
 }
 
-Result<std::unique_ptr<TraceLog>, Error> TraceLog::create(const std::vector<std::string>& items, const std::string& path,
+Result<std::unique_ptr<TraceLog>, Error> TraceLog::create(const std::vector<std::string>& items,
+                                                          const std::string& path,
                                                           const std::string& filter) {
   std::unique_ptr<TraceLog> log(new TraceLog());
   for (const std::string& item : items) {
-    if (item == "in_asm") log->in_asm_ = true;
-    else if (item == "exec") log->exec_ = true;
-    else if (item == "int") log->interrupts_ = true;
-    else if (item == "cpu") log->registers_ = true;
-    else if (item == "mmu") log->mmu_ = true;
-    else if (item == "cpu_reset") log->resets_ = true;
-    else if (item == "guest_errors" || item == "unimp") log->guest_errors_ = true;
+    if (item == "in_asm")
+      log->in_asm_ = true;
+    else if (item == "exec")
+      log->exec_ = true;
+    else if (item == "int")
+      log->interrupts_ = true;
+    else if (item == "cpu")
+      log->registers_ = true;
+    else if (item == "mmu")
+      log->mmu_ = true;
+    else if (item == "cpu_reset")
+      log->resets_ = true;
+    else if (item == "guest_errors" || item == "unimp")
+      log->guest_errors_ = true;
   }
   if (!filter.empty()) {
     auto ranges = parse_filter(filter);
@@ -118,20 +128,24 @@ void TraceLog::attach(Machine& machine) {
 
 bool TraceLog::passes(LinearAddr address) const {
   if (filter_.empty()) return true;
-  return std::any_of(filter_.begin(), filter_.end(),
-                     [&](const AddressRange& range) { return address.value >= range.first && address.value <= range.last; });
+  return std::any_of(filter_.begin(), filter_.end(), [&](const AddressRange& range) {
+    return address.value >= range.first && address.value <= range.last;
+  });
 }
 
 void TraceLog::reset(const cpu::CpuState& state) {
   if (!resets_) return;
-  std::fprintf(file_, "CPU Reset (CPU 0)\n%s", dump_registers(state, machine_->memory().a20()).c_str());
+  std::fprintf(file_, "CPU Reset (CPU 0)\n%s",
+               dump_registers(state, machine_->memory().a20()).c_str());
 }
 
 void TraceLog::note(std::string_view channel, std::string_view line) {
-  std::fprintf(file_, "%.*s: %.*s\n", static_cast<int>(channel.size()), channel.data(), static_cast<int>(line.size()), line.data());
+  std::fprintf(file_, "%.*s: %.*s\n", static_cast<int>(channel.size()), channel.data(),
+               static_cast<int>(line.size()), line.data());
 }
 
-void TraceLog::decoded(const cpu::CpuState& state, LinearAddr address, const cpu::Instruction* instructions, size_t count) {
+void TraceLog::decoded(const cpu::CpuState& state, LinearAddr address,
+                       const cpu::Instruction* instructions, size_t count) {
   if (!in_asm_ || !passes(address)) return;
   std::fputs("----------------\nIN: \n", file_);
   u64 at = address.value;
@@ -154,36 +168,44 @@ void TraceLog::block_entered(const cpu::CpuState& state, LinearAddr address) {
   if (!passes(address)) return;
   if (exec_) {
     const u64 base = state.code64() ? 0 : state.segment(Seg::CS).base;
-    std::fprintf(file_, "Trace 0: 0 [%08" PRIx64 "/%016" PRIx64 "/%08x/00000000] \n", base, address.value,
-                 static_cast<unsigned>(state.cpl | (state.code64() ? 0x8000u : 0u)));
+    std::fprintf(file_, "Trace 0: 0 [%08" PRIx64 "/%016" PRIx64 "/%08x/00000000] \n", base,
+                 address.value, static_cast<unsigned>(state.cpl | (state.code64() ? 0x8000u : 0u)));
   }
   if (registers_) std::fputs(dump_registers(state, machine_->memory().a20()).c_str(), file_);
 }
 
-void TraceLog::delivered(const cpu::CpuState& state, u8 vector, u32 error_code, bool software, bool external, int previous) {
+void TraceLog::delivered(const cpu::CpuState& state, u8 vector, u32 error_code, bool software,
+                         bool external, int previous) {
   const u64 count = events_++;
   const bool page_fault = vector == static_cast<u8>(Vector::PF) && !software && !external;
   if (mmu_ && page_fault) {
     const GuestView view(*machine_);
     mmu::WalkRequest request;
-    request.access = (error_code & pf::I) != 0 ? Access::Fetch : (error_code & pf::W) != 0 ? Access::Write : Access::Read;
+    request.access = (error_code & pf::I) != 0   ? Access::Fetch
+                     : (error_code & pf::W) != 0 ? Access::Write
+                                                 : Access::Read;
     request.privilege = (error_code & pf::U) != 0 ? Privilege::User : Privilege::Supervisor;
     const GuestView::Walk walk = view.walk(LinearAddr(state.cr2), request);
     std::fprintf(file_, "mmu: page fault at %016" PRIx64 " e=%04x\n", state.cr2, error_code);
-    for (const std::string& line : GuestView::describe(walk)) std::fprintf(file_, "mmu:   %s\n", line.c_str());
+    for (const std::string& line : GuestView::describe(walk))
+      std::fprintf(file_, "mmu:   %s\n", line.c_str());
   }
   if (!interrupts_) return;
   if (!software && !external) {
     if (previous >= 0) {
-      std::fprintf(file_, "check_exception old: 0x%x new 0x%x\n", static_cast<unsigned>(previous), vector);
+      std::fprintf(file_, "check_exception old: 0x%x new 0x%x\n", static_cast<unsigned>(previous),
+                   vector);
     } else {
       std::fprintf(file_, "check_exception old: 0xffffffff new 0x%x\n", vector);
     }
   }
-  std::fprintf(file_, "%6" PRIu64 ": v=%02x e=%04x i=%d cpl=%d IP=%04x:%016" PRIx64 " pc=%016" PRIx64 " SP=%04x:%016" PRIx64,
-               count, vector, error_code, software, state.cpl, state.segment(Seg::CS).selector, state.rip(),
-               state.code64() ? state.rip() : state.segment(Seg::CS).base + state.rip(), state.segment(Seg::SS).selector,
-               state.gpr[RSP]);
+  std::fprintf(file_,
+               "%6" PRIu64 ": v=%02x e=%04x i=%d cpl=%d IP=%04x:%016" PRIx64 " pc=%016" PRIx64
+               " SP=%04x:%016" PRIx64,
+               count, vector, error_code, software, state.cpl, state.segment(Seg::CS).selector,
+               state.rip(),
+               state.code64() ? state.rip() : state.segment(Seg::CS).base + state.rip(),
+               state.segment(Seg::SS).selector, state.gpr[RSP]);
   if (vector == static_cast<u8>(Vector::PF)) {
     std::fprintf(file_, " CR2=%016" PRIx64 "\n", state.cr2);
   } else {

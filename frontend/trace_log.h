@@ -26,7 +26,8 @@ Result<std::vector<AddressRange>, Error> parse_filter(std::string_view text);
 class TraceLog final : public cpu::TraceSink {
  public:
   /// `path` empty: standard error; %d in it is the process id. @errors the option and the reason
-  static Result<std::unique_ptr<TraceLog>, Error> create(const std::vector<std::string>& items, const std::string& path,
+  static Result<std::unique_ptr<TraceLog>, Error> create(const std::vector<std::string>& items,
+                                                         const std::string& path,
                                                          const std::string& filter);
   /// What `-d help` prints.
   static std::string item_list();
@@ -42,9 +43,11 @@ class TraceLog final : public cpu::TraceSink {
   void note(std::string_view channel, std::string_view line);
   bool wants_notes() const { return guest_errors_; }
 
-  void decoded(const cpu::CpuState& state, LinearAddr address, const cpu::Instruction* instructions, size_t count) override;
+  void decoded(const cpu::CpuState& state, LinearAddr address, const cpu::Instruction* instructions,
+               size_t count) override;
   void block_entered(const cpu::CpuState& state, LinearAddr address) override;
-  void delivered(const cpu::CpuState& state, u8 vector, u32 error_code, bool software, bool external, int previous) override;
+  void delivered(const cpu::CpuState& state, u8 vector, u32 error_code, bool software,
+                 bool external, int previous) override;
 
  private:
   TraceLog() = default;

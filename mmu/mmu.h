@@ -179,6 +179,8 @@ class Mmu {
   void flush_all();
   void flush_non_global();
   void flush_page(LinearAddr address);
+  /// Grows with every flush: what was learnt from a translation holds while this stays the same.
+  u64 generation() const { return generation_; }
   /// For WriteTracking's protect hook, which the machine installs: stores to `page` take the slow
   /// path from now on.
   void page_became_tracked(PhysAddr page);

@@ -43,6 +43,7 @@ void BlockCache::flush() {
   pages_.clear();
   std::fill(recent_.begin(), recent_.end(), nullptr);
   instructions_ = 0;
+  ++epoch_;
   ++counters_.cache_flushes;
 }
 
@@ -51,6 +52,7 @@ void BlockCache::forget(Block& block) {
   if (recent == &block) recent = nullptr;
   instructions_ -= block.count;
   attention_ = true;
+  ++epoch_;
   ++counters_.blocks_invalidated;
 }
 

@@ -23,6 +23,14 @@ struct Block {
   u32 count = 0;       ///< Instructions.
   u32 size_bytes = 0;  ///< Guest bytes; all in one page.
   std::unique_ptr<Instruction[]> instructions;
+
+  /// Where control went from here: past the end, or elsewhere. Good while `epoch` is the engine's.
+  struct Link {
+    u64 epoch = 0;
+    u64 rip = 0;
+    Block* to = nullptr;
+  };
+  Link links[2];
 };
 
 class BlockCache {
@@ -41,6 +49,8 @@ class BlockCache {
   Block* insert(std::unique_ptr<Block> block);
   /// Drops everything.
   void flush();
+  /// Grows when blocks die.
+  u64 epoch() const { return epoch_; }
   /// Frees what died while it may have been running.
   void bury() { graveyard_.clear(); }
 
@@ -64,6 +74,7 @@ class BlockCache {
   std::unordered_map<u64, PageBlocks> pages_;  // By page number.
   PageBlocks graveyard_;
   u64 instructions_ = 0;
+  u64 epoch_ = 1;
 };
 
 }  // namespace doppel::cpu

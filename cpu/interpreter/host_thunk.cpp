@@ -145,8 +145,10 @@ template <unsigned kBytes>
 [[gnu::always_inline]] inline Result<void> load_operand(Cpu& cpu, const Instruction& insn,
                                                         u64 offset, u8* out) {
   using T = Carrier<kBytes>;
+  // Read in pieces, but checked as one: no piece may wrap around the end of its segment.
+  if constexpr (kBytes > sizeof(T)) DOPPEL_TRY(cpu.linear(insn.segment, offset, kBytes, Access::Read));
   for (unsigned done = 0; done < kBytes; done += sizeof(T)) {
-    DOPPEL_TRY(const T value, cpu.load<T>(insn.segment, (offset + done) & insn.address_mask));
+    DOPPEL_TRY(const T value, cpu.load<T>(insn.segment, offset + done));
     std::memcpy(out + done, &value, sizeof value);
   }
   return {};

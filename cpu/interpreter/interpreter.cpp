@@ -3,11 +3,19 @@
 #include <algorithm>
 #include <cstring>
 
+#include <Zydis/Zydis.h>
+
 namespace doppel::cpu {
 namespace {
 
 CodeSize code_size(u32 mode_key) { return static_cast<CodeSize>(mode_key & 3); }
 bool is_real(u32 mode_key) { return (mode_key & 4) != 0; }
+
+/// SYSCALL and SYSRET heed TF as they leave it: a kernel that masks it is not stepped into, and the
+/// step over a system call ends where the program goes on.
+bool traps_by_new_tf(const Instruction& insn) {
+  return insn.mnemonic == ZYDIS_MNEMONIC_SYSCALL || insn.mnemonic == ZYDIS_MNEMONIC_SYSRET;
+}
 
 }  // namespace
 
@@ -28,24 +36,43 @@ ExitReason Interpreter::run(u64 budget) {
   cpu_.attention = false;
   cache_.bury();
   cpu_.take_pending_events();
+  Block* previous = nullptr;
+  u64 past_previous = 0;
   while (state.retired < end) {
     if (state.shutdown) return ExitReason::Shutdown;
     if (state.halted) return ExitReason::Halted;
     if (cpu_.attention) return ExitReason::Attention;
     if (cpu_.needs_slow_mode() || state.interrupt_shadow || cpu_.trace != nullptr) [[unlikely]] {
       step_carefully();
+      previous = nullptr;
       continue;
     }
     if (cpu_.intr() && cpu_.interrupts_enabled()) [[unlikely]] {
       cpu_.take_pending_events();
+      previous = nullptr;
       continue;
     }
-    const Block* block = find_block();
-    if (block == nullptr) {
-      if (outside_memory_) return ExitReason::OutsideMemory;
-      continue;
+    // Blocks remember their successors: all terms of the epoch only grow, so it is the same only
+    // if no mapping, no mode and no block has changed since the link was made.
+    const u64 epoch = cpu_.mmu.generation() + cpu_.mode_epoch() + cache_.epoch();
+    const u64 rip = state.rip();
+    Block::Link* const link = previous == nullptr ? nullptr : &previous->links[rip != past_previous];
+    if (link != nullptr && link->epoch == epoch && link->rip == rip) [[likely]] {
+      previous = link->to;
+    } else {
+      Block* const found = find_block();
+      if (found == nullptr) {
+        if (outside_memory_) return ExitReason::OutsideMemory;
+        previous = nullptr;
+        continue;
+      }
+      // The straddling block is rewritten in place; what was found by decoding may have flushed.
+      const bool keeps = link != nullptr && found != &straddling_ && previous != &straddling_;
+      if (keeps) *link = {cpu_.mmu.generation() + cpu_.mode_epoch() + cache_.epoch(), rip, found};
+      previous = found;
     }
-    run_block(*block, end - state.retired);
+    past_previous = rip + previous->size_bytes;
+    run_block(*previous, end - state.retired);
   }
   return state.shutdown ? ExitReason::Shutdown
          : state.halted ? ExitReason::Halted
@@ -225,7 +252,7 @@ void Interpreter::step_carefully() {
     cpu_.trace->block_entered(state, address);
     if (cpu_.trace->wants_instructions()) cpu_.trace->instruction(state, address, insn);
   }
-  const bool stepping = state.test(rflags::TF);
+  bool stepping = state.test(rflags::TF);
   const bool shadow_before = state.interrupt_shadow || state.mov_ss_shadow;
   state.interrupt_shadow = state.mov_ss_shadow = false;
   if (resume) cpu_.write_flags(0, rflags::RF);
@@ -242,7 +269,9 @@ void Interpreter::step_carefully() {
   if (resume && state.rip() == rip) cpu_.write_flags(rflags::RF, rflags::RF);
   // STI in the shadow of STI does not extend it.
   if (shadow_before && state.interrupt_shadow && !state.mov_ss_shadow) state.interrupt_shadow = false;
-  const u64 hits = cpu_.mmu.take_breakpoint_hits();
+  if (traps_by_new_tf(insn)) stepping = state.test(rflags::TF);
+  // MOV SS and POP SS that met a data breakpoint: it is reported after the next instruction.
+  const u64 hits = state.mov_ss_shadow ? 0 : cpu_.mmu.take_breakpoint_hits();
   const u64 traps = hits | (stepping && cpu_.deliveries() == deliveries ? dr6::BS : 0);
   if (traps != 0 && !state.mov_ss_shadow) cpu_.raise_debug_trap(traps);
   if (cpu_.intr() && cpu_.interrupts_enabled()) cpu_.attention = true;

@@ -39,7 +39,7 @@ Result<void> for_each_run(ByteMask mask, Access access) {
 
 Result<void> masked_store(Cpu& cpu, const Instruction& insn, u64 offset, const u8* bytes,
                           ByteMask mask) {
-  const auto at = [&](unsigned first) { return (offset + first) & insn.address_mask; };
+  const auto at = [&](unsigned first) { return offset + first; };
   DOPPEL_TRY(for_each_run(mask, [&](unsigned first, unsigned size) {
     return probe_store(cpu, insn, at(first), size);
   }));
@@ -50,7 +50,7 @@ Result<void> masked_store(Cpu& cpu, const Instruction& insn, u64 offset, const u
 
 Result<void> masked_load(Cpu& cpu, const Instruction& insn, u64 offset, u8* bytes, ByteMask mask) {
   return for_each_run(mask, [&](unsigned first, unsigned size) {
-    return cpu.load_bytes(insn.segment, (offset + first) & insn.address_mask, bytes + first, size);
+    return cpu.load_bytes(insn.segment, offset + first, bytes + first, size);
   });
 }
 

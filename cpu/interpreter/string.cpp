@@ -287,10 +287,9 @@ Result<void> interpret_repeated(Cpu& cpu, const Instruction& insn) {
       if (state.flags.zf() != (kRepeat == Repeat::WhileEqual)) return {};
     }
   }
+  state.repeating = count != 0;
   if (count != 0) {
     state.rip() -= insn.length;
-    // What interrupts a repetition pushes RF set; its own breakpoint is not met again either.
-    cpu.write_flags(rflags::RF, rflags::RF);
     cpu.attention = true;
   }
   return {};

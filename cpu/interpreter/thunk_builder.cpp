@@ -396,7 +396,7 @@ u64 SimdForm::key() const {
   return u64{mnemonic} | u64{opcode} << 16 | u64{immediate} << 24 | u64{group} << 32 |
          u64{map} << 36 | u64{vex_pp} << 40 | u64{repeat} << 44 | u64{operand_size} << 52 |
          u64{wide} << 53 | u64{vex} << 54 | u64{vex_l} << 55 | u64{memory} << 56 |
-         u64{wide_operand} << 57;
+         u64{wide_operand} << 57 | u64{wide_register} << 58;
 }
 
 std::optional<SimdForm> SimdForm::of(const Instruction& insn) {
@@ -429,8 +429,8 @@ std::optional<SimdForm> SimdForm::of(const Instruction& insn) {
   if (form.has_group()) form.group = modrm >> 3 & 7;
   if (has_immediate(form) && !is_is4(form)) form.immediate = insn.bytes[insn.length - 1];
   for (const Operand& operand : insn.operand) {
-    const bool sized = operand.kind == OperandKind::Gpr || operand.kind == OperandKind::Memory;
-    form.wide_operand = form.wide_operand || (sized && operand.bytes == 8);
+    form.wide_operand = form.wide_operand || (operand.kind == OperandKind::Memory && operand.bytes == 8);
+    form.wide_register = form.wide_register || (operand.kind == OperandKind::Gpr && operand.bytes == 8);
   }
   return form;
 }

@@ -25,7 +25,8 @@ struct SimdForm {
   bool vex_l = false;
   u8 vex_pp = 0;
   bool memory = false;        ///< ModRM names memory.
-  bool wide_operand = false;  ///< A general register or memory operand of 8 bytes.
+  bool wide_operand = false;  ///< A memory operand of 8 bytes.
+  bool wide_register = false;  ///< A general register of 8 bytes: W alone does not say so outside 64-bit code.
 
   bool has_group() const { return map == 1 && opcode >= 0x71 && opcode <= 0x73; }
   /// All of it in one number.

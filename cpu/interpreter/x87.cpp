@@ -6,6 +6,7 @@
 // @source Intel SDM Vol. 1, "Programming with the x87 FPU"
 
 #include "cpu/instruction_table.h"
+#include "cpu/interpreter/fpu_checks.h"
 #include "cpu/interpreter/x87_thunks.h"
 #include "cpu/interpreter/x87_unit.h"
 
@@ -56,6 +57,25 @@ Result<void> write_memory(Cpu& cpu, const Instruction& insn, unsigned bytes, con
   }
 }
 
+/// Whether a store would succeed.
+Result<void> check_destination(Cpu& cpu, const Instruction& insn, unsigned bytes) {
+  const u64 offset = cpu.effective_address(insn);
+  const auto check = [&]<class T>(T value) -> Result<void> {
+    DOPPEL_TRY(cpu.open_for_update<T>(insn.segment, offset, value));
+    return {};
+  };
+  switch (bytes) {
+    case 2:
+      return check(u16{});
+    case 4:
+      return check(u32{});
+    case 8:
+      return check(u64{});
+    default:
+      return probe_store(cpu, insn, offset, bytes);
+  }
+}
+
 /// The whole unit goes to the host and comes back.
 Result<void> run_exact(Cpu& cpu, const Instruction& insn, const X87Form& form, X87Value& memory) {
   constexpr u32 kHostMxcsr = 0x1f80;
@@ -75,7 +95,11 @@ Result<void> run_exact(Cpu& cpu, const Instruction& insn, const X87Form& form, X
 
   const u16 raised = static_cast<u16>(image.unit.fsw & ~image.unit.fcw);
   const bool stored = (raised & (fsw::IE | fsw::OE | fsw::UE)) == 0;
-  if (form.writes_memory && stored) DOPPEL_TRY(write_memory(cpu, insn, form.memory_bytes, memory));
+  // An exception that is not masked keeps the result back; a destination that faults comes first.
+  if (form.writes_memory) {
+    DOPPEL_TRY(stored ? write_memory(cpu, insn, form.memory_bytes, memory)
+                      : check_destination(cpu, insn, form.memory_bytes));
+  }
   x87.fsw = image.unit.fsw;
   x87.ftw = image.unit.ftw;
   for (unsigned i = 0; i < 8; ++i) std::memcpy(x87.st[i], image.unit.st[i], 10);

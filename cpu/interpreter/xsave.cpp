@@ -104,7 +104,7 @@ class AreaWriter {
   u8* area() { return area_; }
   /// Writes part of the area to memory. After `open` it cannot fault.
   Result<void> flush(size_t offset, size_t size) {
-    return cpu_.store_bytes(insn_.segment, (base_ + offset) & insn_.address_mask, area_ + offset,
+    return cpu_.store_bytes(insn_.segment, base_ + offset, area_ + offset,
                             size);
   }
 
@@ -157,7 +157,7 @@ Result<void> interpret_xsave(Cpu& cpu, const Instruction& insn) {
   const u64 used = in_use(cpu.state);
   AreaWriter out(cpu, insn);
   DOPPEL_TRY(out.open(wanted, 0));
-  const u64 header = (cpu.effective_address(insn) + kHeader) & insn.address_mask;
+  const u64 header = cpu.effective_address(insn) + kHeader;
   DOPPEL_TRY(const u64 old, cpu.load<u64>(insn.segment, header));
   const u64 set = kOptimized ? wanted & used : wanted;
   const bool mxcsr = (wanted & (xcr0::SSE | xcr0::AVX)) != 0;
@@ -264,7 +264,7 @@ Result<void> interpret_xrstor(Cpu& cpu, const Instruction& insn) {
   DOPPEL_TRY(const XsaveHeader header, read_header(cpu, area));
   const size_t bytes = area_bytes(wanted & header.present, header.layout);
   if (bytes > kExtended) {
-    DOPPEL_TRY(cpu.load_bytes(insn.segment, (base + kExtended) & insn.address_mask,
+    DOPPEL_TRY(cpu.load_bytes(insn.segment, base + kExtended,
                               area + kExtended, bytes - kExtended));
   }
   const u64 sse =

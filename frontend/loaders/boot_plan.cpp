@@ -9,7 +9,9 @@
 namespace doppel::frontend::loaders {
 namespace {
 
-void put64(std::vector<u8>& bytes, size_t offset, u64 value) { std::memcpy(&bytes[offset], &value, 8); }
+void put64(std::vector<u8>& bytes, size_t offset, u64 value) {
+  std::memcpy(&bytes[offset], &value, 8);
+}
 
 }  // namespace
 
@@ -46,7 +48,8 @@ Result<void, Error> check_plan(const BootPlan& plan, const MemoryMap& memory) {
     }
     order.push_back(&piece);
   }
-  std::sort(order.begin(), order.end(), [](const Piece* a, const Piece* b) { return a->address < b->address; });
+  std::sort(order.begin(), order.end(),
+            [](const Piece* a, const Piece* b) { return a->address < b->address; });
   for (size_t i = 1; i < order.size(); ++i) {
     if (order[i - 1]->address.value + order[i - 1]->bytes.size() > order[i]->address.value) {
       char text[120];

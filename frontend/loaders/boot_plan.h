@@ -71,8 +71,8 @@ struct KernelFiles {
   std::string append;
 };
 
-/// Descriptors for flat boots. Linux names its selectors (10h code, 18h data) and their kind; others
-/// leave them open. 08h is the same as 10h.
+/// Descriptors for flat boots. Linux names its selectors (10h code, 18h data) and their kind;
+/// others leave them open. 08h is the same as 10h.
 /// @source Linux, Documentation/arch/x86/boot.rst, "32-bit Boot Protocol", "64-bit Boot Protocol"
 namespace boot_gdt {
 inline constexpr u16 kCode = 0x10;

@@ -26,7 +26,8 @@ std::optional<u64> find_pvh_note(const ByteView& file, u64 offset, u64 size, u64
     const u64 next = description + align_up(note.n_descsz, padding);
     if (description > end || note.n_descsz > end - description) return std::nullopt;
     const auto owner = file.slice(name, note.n_namesz);
-    if (note.n_type == kXenPhys32Entry && owner.size() == 4 && std::memcmp(owner.data(), "Xen", 4) == 0) {
+    if (note.n_type == kXenPhys32Entry && owner.size() == 4 &&
+        std::memcmp(owner.data(), "Xen", 4) == 0) {
       return note.n_descsz >= 8 ? file.at<u64>(description) : u64{file.at<u32>(description)};
     }
     if (next > end) return std::nullopt;
@@ -50,15 +51,19 @@ Result<ElfImage, Error> parse(const ByteView& file) {
   if (header.e_phentsize < sizeof(Program)) return Error{"has program headers of a wrong size"};
   for (unsigned i = 0; i < header.e_phnum; ++i) {
     const u64 at = header.e_phoff + u64{i} * header.e_phentsize;
-    if (at < header.e_phoff || !file.contains(at, sizeof(Program))) return Error{"is cut short: program headers lie outside"};
+    if (at < header.e_phoff || !file.contains(at, sizeof(Program)))
+      return Error{"is cut short: program headers lie outside"};
     const auto program = file.at<Program>(at);
     if (program.p_type == PT_NOTE && !elf.pvh_entry) {
       elf.pvh_entry = find_pvh_note(file, program.p_offset, program.p_filesz, program.p_align);
     }
     if (program.p_type != PT_LOAD || program.p_memsz == 0) continue;
-    if (!file.contains(program.p_offset, program.p_filesz)) return Error{"is cut short: a segment lies outside"};
-    if (program.p_filesz > program.p_memsz) return Error{"has a segment that is larger in the file than in memory"};
-    elf.segments.push_back({program.p_offset, program.p_paddr, program.p_vaddr, program.p_filesz, program.p_memsz});
+    if (!file.contains(program.p_offset, program.p_filesz))
+      return Error{"is cut short: a segment lies outside"};
+    if (program.p_filesz > program.p_memsz)
+      return Error{"has a segment that is larger in the file than in memory"};
+    elf.segments.push_back(
+        {program.p_offset, program.p_paddr, program.p_vaddr, program.p_filesz, program.p_memsz});
   }
   if (elf.segments.empty()) return Error{"has nothing to load"};
   return elf;
@@ -77,7 +82,8 @@ std::optional<u64> ElfImage::physical_of(u64 linear) const {
 
 u64 ElfImage::physical_end() const {
   u64 end = 0;
-  for (const ElfSegment& segment : segments) end = std::max(end, segment.physical + segment.memory_bytes);
+  for (const ElfSegment& segment : segments)
+    end = std::max(end, segment.physical + segment.memory_bytes);
   return end;
 }
 
@@ -91,22 +97,27 @@ Result<ElfImage, Error> parse_elf(const std::vector<u8>& image) {
   if (file.at<u8>(EI_DATA) != ELFDATA2LSB) return Error{"is big endian"};
   const u8 type = file.at<u8>(EI_CLASS);
   if (type != ELFCLASS32 && type != ELFCLASS64) return Error{"is of an unknown ELF class"};
-  if (!file.contains(0, type == ELFCLASS64 ? sizeof(Elf64_Ehdr) : sizeof(Elf32_Ehdr))) return Error{"is cut short"};
+  if (!file.contains(0, type == ELFCLASS64 ? sizeof(Elf64_Ehdr) : sizeof(Elf32_Ehdr)))
+    return Error{"is cut short"};
   // Type and machine stand at the same place in both.
   const auto header = file.at<Elf32_Ehdr>(0);
-  if (header.e_type != ET_EXEC && header.e_type != ET_DYN) return Error{"is no program: its ELF type is " + std::to_string(header.e_type)};
+  if (header.e_type != ET_EXEC && header.e_type != ET_DYN)
+    return Error{"is no program: its ELF type is " + std::to_string(header.e_type)};
   if (header.e_machine != EM_386 && header.e_machine != EM_X86_64) {
     return Error{"is for another machine: its ELF number is " + std::to_string(header.e_machine)};
   }
-  return type == ELFCLASS64 ? parse<Elf64_Ehdr, Elf64_Phdr>(file) : parse<Elf32_Ehdr, Elf32_Phdr>(file);
+  return type == ELFCLASS64 ? parse<Elf64_Ehdr, Elf64_Phdr>(file)
+                            : parse<Elf32_Ehdr, Elf32_Phdr>(file);
 }
 
-Result<std::vector<Piece>, Error> elf_pieces(const ElfImage& elf, const std::vector<u8>& image, const MemoryMap& memory) {
+Result<std::vector<Piece>, Error> elf_pieces(const ElfImage& elf, const std::vector<u8>& image,
+                                             const MemoryMap& memory) {
   std::vector<Piece> pieces;
   u64 total = 0;
   for (const ElfSegment& segment : elf.segments) {
     // Checked before anything is allocated: the size is the file's word.
-    if (!memory.is_usable(segment.physical, segment.memory_bytes)) return Error{"does not fit into RAM (-m gives more)"};
+    if (!memory.is_usable(segment.physical, segment.memory_bytes))
+      return Error{"does not fit into RAM (-m gives more)"};
     total += segment.memory_bytes;
     if (total > memory.low_end() * 2) return Error{"has segments that overlap"};
     Piece piece;

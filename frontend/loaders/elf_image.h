@@ -23,8 +23,8 @@ struct ElfSegment {
 struct ElfImage {
   bool is_64_bit = false;
   u64 entry = 0;
-  std::vector<ElfSegment> segments;        ///< PT_LOAD, not empty.
-  std::optional<u64> pvh_entry;            ///< From the Xen note PHYS32_ENTRY.
+  std::vector<ElfSegment> segments;  ///< PT_LOAD, not empty.
+  std::optional<u64> pvh_entry;      ///< From the Xen note PHYS32_ENTRY.
   // Section headers, for boot protocols that pass symbols on.
   u64 section_offset = 0;
   u32 section_count = 0;
@@ -42,7 +42,8 @@ bool is_elf(const std::vector<u8>& image);
 Result<ElfImage, Error> parse_elf(const std::vector<u8>& image);
 /// The segments as pieces, with zeros behind what the file has.
 /// @errors if they lie outside RAM or would take more than it
-Result<std::vector<Piece>, Error> elf_pieces(const ElfImage& elf, const std::vector<u8>& image, const MemoryMap& memory);
+Result<std::vector<Piece>, Error> elf_pieces(const ElfImage& elf, const std::vector<u8>& image,
+                                             const MemoryMap& memory);
 
 /// An image without a boot protocol.
 ///

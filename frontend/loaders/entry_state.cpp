@@ -33,7 +33,8 @@ void set_memory_types(cpu::CpuState& state) {
   state.mtrr_fixed[2] = 0;                                             // A0000-BFFFF
   for (unsigned i = 3; i < 11; ++i) state.mtrr_fixed[i] = kWriteProtected * kEachByte;
   state.mtrr_variable[0] = devices::layout::kPciHole;
-  state.mtrr_variable[1] = (kAddressMask & ~(devices::layout::kFourGib - devices::layout::kPciHole - 1)) | kRangeValid;
+  state.mtrr_variable[1] =
+      (kAddressMask & ~(devices::layout::kFourGib - devices::layout::kPciHole - 1)) | kRangeValid;
   state.mtrr_def_type = kEnable | kFixedEnable | kWriteBack;
 }
 
@@ -51,7 +52,8 @@ void enter_flat(const Entry& entry, cpu::CpuState& state) {
   for (cpu::SegmentRegister& segment : state.seg) {
     set_segment(segment, boot_gdt::kData, 0, 0xffff'ffff, kData32);
   }
-  set_segment(state.segment(Seg::CS), boot_gdt::kCode, 0, 0xffff'ffff, long_mode ? kCode64 : kCode32);
+  set_segment(state.segment(Seg::CS), boot_gdt::kCode, 0, 0xffff'ffff,
+              long_mode ? kCode64 : kCode32);
   state.gdtr = {boot_gdt::kAddress, static_cast<u16>(boot_gdt::kSize - 1)};
   state.idtr = {0, 0};
   state.cr0 |= cr0::PE;

@@ -12,7 +12,8 @@ constexpr u8 kFirstHardDisk = 0x80;
 }  // namespace
 
 bool is_boot_sector(const std::vector<u8>& image) {
-  return image.size() >= kSectorBytes && image.size() % kSectorBytes == 0 && image[510] == 0x55 && image[511] == 0xaa;
+  return image.size() >= kSectorBytes && image.size() % kSectorBytes == 0 && image[510] == 0x55 &&
+         image[511] == 0xaa;
 }
 
 Result<BootPlan, Error> plan_boot_sector(const KernelFiles& files, const BootContext& context) {
@@ -21,7 +22,8 @@ Result<BootPlan, Error> plan_boot_sector(const KernelFiles& files, const BootCon
   BootPlan plan;
   plan.kind = "boot sector";
   plan.pieces = real_mode_service_pieces(context.memory);
-  plan.pieces.push_back({PhysAddr(kBootSector), {files.image.begin(), files.image.begin() + kSectorBytes}});
+  plan.pieces.push_back(
+      {PhysAddr(kBootSector), {files.image.begin(), files.image.begin() + kSectorBytes}});
   plan.entry.mode = Entry::Mode::Real;
   plan.entry.ip = kBootSector;
   plan.entry.stack_pointer = kBootSector;

@@ -76,11 +76,13 @@ Result<Header, Error> read_header(const ByteView& image) {
   Header header;
   const u8 sectors = image.at<u8>(kSetupSects);
   header.setup_bytes = (u64{sectors == 0 ? u8{4} : sectors} + 1) * 512;
-  if (image.size() <= header.setup_bytes) return Error{"is cut short: the setup code alone is longer"};
+  if (image.size() <= header.setup_bytes)
+    return Error{"is cut short: the setup code alone is longer"};
   if (image.at<u32>(kHeader) == 0x5372'6448) header.version = image.at<u16>(kVersion);
   const u16 version = header.version;
   const u64 payload = image.size() - header.setup_bytes;
-  const u64 announced = u64{version >= 0x204 ? image.at<u32>(kSysSize) : image.at<u16>(kSysSize)} * 16;
+  const u64 announced =
+      u64{version >= 0x204 ? image.at<u32>(kSysSize) : image.at<u16>(kSysSize)} * 16;
   // The count is in paragraphs, so the last one may be begun only.
   if (announced > payload + 15) return Error{"is cut short: its header announces more"};
 
@@ -115,14 +117,16 @@ std::vector<u8> joined_initrd(const std::vector<Module>& modules) {
 }
 
 /// Places the RAM disk and the command line, and tells the header about them.
-Result<void, Error> place_common(const KernelFiles& files, const BootContext& context, const Header& header,
-                                 u64 command_line_at, std::vector<u8>& setup, BootPlan& plan) {
+Result<void, Error> place_common(const KernelFiles& files, const BootContext& context,
+                                 const Header& header, u64 command_line_at, std::vector<u8>& setup,
+                                 BootPlan& plan) {
   if (files.append.size() > header.command_line_max) {
-    return Error{"its command line may have " + std::to_string(header.command_line_max) + " characters, not " +
-                 std::to_string(files.append.size())};
+    return Error{"its command line may have " + std::to_string(header.command_line_max) +
+                 " characters, not " + std::to_string(files.append.size())};
   }
   if (!context.memory.is_usable(header.load, header.runtime_end - header.load) && header.high) {
-    return Error{"needs " + std::to_string((header.runtime_end >> 20) + 1) + " MiB of RAM to start (-m)"};
+    return Error{"needs " + std::to_string((header.runtime_end >> 20) + 1) +
+                 " MiB of RAM to start (-m)"};
   }
   std::vector<u8> command_line(files.append.begin(), files.append.end());
   command_line.push_back(0);
@@ -137,8 +141,8 @@ Result<void, Error> place_common(const KernelFiles& files, const BootContext& co
   const u64 floor = std::max(header.runtime_end, kLoadHigh);
   const auto place = context.memory.place_high(initrd.size(), floor, header.initrd_max + 1);
   if (!place) {
-    return Error{"there is no room for the initial RAM disk of " + std::to_string(initrd.size() >> 10) +
-                 " KiB (-m gives more)"};
+    return Error{"there is no room for the initial RAM disk of " +
+                 std::to_string(initrd.size() >> 10) + " KiB (-m gives more)"};
   }
   put<u32>(setup, kRamdiskImage, static_cast<u32>(*place));
   put<u32>(setup, kRamdiskSize, static_cast<u32>(initrd.size()));
@@ -150,9 +154,10 @@ std::vector<u8> payload_of(const KernelFiles& files, const Header& header) {
   return {files.image.begin() + static_cast<std::ptrdiff_t>(header.setup_bytes), files.image.end()};
 }
 
-/// 32-bit and 64-bit entry: the setup code is not run, boot_params takes the place of what it finds.
-Result<BootPlan, Error> plan_wide(const KernelFiles& files, const BootContext& context, const Header& header,
-                                  bool bits64) {
+/// 32-bit and 64-bit entry: the setup code is not run, boot_params takes the place of what it
+/// finds.
+Result<BootPlan, Error> plan_wide(const KernelFiles& files, const BootContext& context,
+                                  const Header& header, bool bits64) {
   const ByteView image(files.image);
   BootPlan plan;
   plan.kind = bits64 ? "linux 64-bit" : "linux 32-bit";
@@ -188,7 +193,8 @@ Result<BootPlan, Error> plan_wide(const KernelFiles& files, const BootContext& c
 }
 
 /// Real-mode entry: the setup code runs as after a boot loader under firmware.
-Result<BootPlan, Error> plan_real(const KernelFiles& files, const BootContext& context, const Header& header) {
+Result<BootPlan, Error> plan_real(const KernelFiles& files, const BootContext& context,
+                                  const Header& header) {
   BootPlan plan;
   plan.kind = "linux 16-bit";
   // Old setup code must lie at 90000h and find its command line in the same segment.
@@ -196,14 +202,16 @@ Result<BootPlan, Error> plan_real(const KernelFiles& files, const BootContext& c
   const u64 base = old ? 0x90000 : 0x10000;
   const u64 heap_end = old ? 0x9000 : 0xe000;
   if (header.setup_bytes > 0x8000) return Error{"its setup code is longer than 32 KiB"};
-  std::vector<u8> setup(files.image.begin(), files.image.begin() + static_cast<std::ptrdiff_t>(header.setup_bytes));
+  std::vector<u8> setup(files.image.begin(),
+                        files.image.begin() + static_cast<std::ptrdiff_t>(header.setup_bytes));
   setup.resize(std::max<size_t>(setup.size(), 0x1000));
   DOPPEL_TRY(place_common(files, context, header, base + heap_end, setup, plan));
   if (header.version >= 0x201) {
     put<u8>(setup, kLoadFlags, static_cast<u8>(setup[kLoadFlags] | kCanUseHeap));
     put<u16>(setup, kHeapEnd, static_cast<u16>(heap_end - 0x200));
   }
-  if (header.version >= 0x200) put<u32>(setup, kCode32Start, static_cast<u32>(header.high ? kLoadHigh : 0x1000));
+  if (header.version >= 0x200)
+    put<u32>(setup, kCode32Start, static_cast<u32>(header.high ? kLoadHigh : 0x1000));
   if (header.version < 0x202) {
     constexpr u16 kMagic = 0xa33f;
     put<u16>(setup, 0x20, kMagic);
@@ -211,7 +219,8 @@ Result<BootPlan, Error> plan_real(const KernelFiles& files, const BootContext& c
   }
   plan.pieces.push_back({PhysAddr(base), std::move(setup)});
   plan.pieces.push_back({PhysAddr(header.load), payload_of(files, header)});
-  for (Piece& piece : real_mode_service_pieces(context.memory)) plan.pieces.push_back(std::move(piece));
+  for (Piece& piece : real_mode_service_pieces(context.memory))
+    plan.pieces.push_back(std::move(piece));
 
   plan.entry.mode = Entry::Mode::Real;
   plan.entry.data_segment = static_cast<u16>(base >> 4);
@@ -226,7 +235,8 @@ bool is_linux(const std::vector<u8>& image) {
   const ByteView view(image);
   if (view.at<u16>(kBootFlag) != 0xaa55) return false;
   if (view.at<u32>(kHeader) == 0x5372'6448) return true;
-  // Before protocol 2.00 nothing but the shape tells: root flags, sizes and a payload that is as long as announced.
+  // Before protocol 2.00 nothing but the shape tells: root flags, sizes and a payload that is as
+  // long as announced.
   const u8 sectors = view.at<u8>(kSetupSects);
   const u64 setup = (u64{sectors == 0 ? u8{4} : sectors} + 1) * 512;
   const u64 payload = u64{view.at<u16>(kSysSize)} * 16;
@@ -245,7 +255,8 @@ Result<BootPlan, Error> plan_linux(const KernelFiles& files, const BootContext& 
                                                          : Choice::Bits16;
   }
   if (entry == Choice::Bits64 && !header.has_64_bit_entry) return Error{"has no 64-bit entry"};
-  if (entry == Choice::Bits64 && !context.long_mode) return Error{"has no 64-bit entry for a 32-bit processor"};
+  if (entry == Choice::Bits64 && !context.long_mode)
+    return Error{"has no 64-bit entry for a 32-bit processor"};
   if (entry == Choice::Bits32 && !has_32_bit_entry) return Error{"has no 32-bit entry"};
   if (entry == Choice::Bits16) return plan_real(files, context, header);
   return plan_wide(files, context, header, entry == Choice::Bits64);

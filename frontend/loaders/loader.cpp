@@ -16,9 +16,12 @@ constexpr u64 kLargestFirmware = 16 << 20;
 constexpr const char* kFirmwareDirectories[] = {"/usr/share/seabios", "/usr/share/qemu"};
 constexpr const char* kDefaultFirmware[] = {"bios-256k.bin", "bios.bin"};
 
-Error with_name(const std::string& name, const Error& error) { return Error{name + ": " + error.message}; }
+Error with_name(const std::string& name, const Error& error) {
+  return Error{name + ": " + error.message};
+}
 
-Result<BootPlan, Error> plan_unnamed(const KernelFiles& files, const BootContext& context, Options::LinuxEntry entry) {
+Result<BootPlan, Error> plan_unnamed(const KernelFiles& files, const BootContext& context,
+                                     Options::LinuxEntry entry) {
   const std::vector<u8>& image = files.image;
   if (image.empty()) return Error{"is empty"};
   if (is_linux(image)) return plan_linux(files, context, entry);
@@ -29,9 +32,35 @@ Result<BootPlan, Error> plan_unnamed(const KernelFiles& files, const BootContext
   return Error{"is no Linux kernel, multiboot, PVH or ELF image, and no boot sector"};
 }
 
+/// Adds the pieces of one file, and perhaps where to start. @errors a reason without the file's name
+Result<void, Error> add_loaded_file(const Options::LoadedFile& file, const Options& options,
+                                    const BootContext& context, std::vector<u8> bytes,
+                                    BootPlan& plan) {
+  bool starts = file.starts;
+  u64 entry = file.address.value_or(0);
+  if (file.address) {
+    starts = starts || (plan.entry.mode == Entry::Mode::Reset && options.firmware.empty());
+    plan.pieces.push_back({PhysAddr(*file.address), std::move(bytes)});
+  } else {
+    // Without an address the file must know its own.
+    const auto elf = parse_elf(bytes);
+    if (!elf.ok()) return Error{elf.error().message + " (addr=ADDRESS places other files)"};
+    DOPPEL_TRY(std::vector<Piece> pieces, elf_pieces(elf.value(), bytes, context.memory));
+    for (Piece& piece : pieces) plan.pieces.push_back(std::move(piece));
+    starts = starts || plan.entry.mode == Entry::Mode::Reset;
+    entry = elf.value().physical_of(elf.value().entry).value_or(elf.value().entry);
+  }
+  if (starts) {
+    plan.entry = entry_at(entry);
+    plan.kind = "loader";
+  }
+  return check_plan(plan, context.memory);
+}
+
 }  // namespace
 
-Result<BootPlan, Error> plan_kernel(const KernelFiles& files, const BootContext& context, Options::LinuxEntry entry) {
+Result<BootPlan, Error> plan_kernel(const KernelFiles& files, const BootContext& context,
+                                    Options::LinuxEntry entry) {
   auto plan = plan_unnamed(files, context, entry);
   if (!plan.ok()) return with_name(files.name, plan.error());
   const auto checked = check_plan(plan.value(), context.memory);
@@ -56,38 +85,23 @@ Result<KernelFiles, Error> read_kernel_files(const Options& options) {
   return files;
 }
 
-Result<void, Error> add_loaded_files(const Options& options, const BootContext& context, BootPlan& plan) {
+Result<void, Error> add_loaded_files(const Options& options, const BootContext& context,
+                                     BootPlan& plan) {
   for (const Options::LoadedFile& file : options.loaded_files) {
     DOPPEL_TRY(std::vector<u8> bytes, read_file(file.path));
-    if (!file.address) {
-      // Without an address the file must know its own.
-      auto elf = parse_elf(bytes);
-      if (!elf.ok()) return Error{file.path + ": " + elf.error().message + " (addr=ADDRESS places other files)"};
-      auto pieces = elf_pieces(elf.value(), bytes, context.memory);
-      if (!pieces.ok()) return with_name(file.path, pieces.error());
-      for (Piece& piece : pieces.value()) plan.pieces.push_back(std::move(piece));
-      if (file.starts || plan.entry.mode == Entry::Mode::Reset) {
-        plan.entry = entry_at(elf.value().physical_of(elf.value().entry).value_or(elf.value().entry));
-        plan.kind = "loader";
-      }
-      continue;
-    }
-    plan.pieces.push_back({PhysAddr(*file.address), std::move(bytes)});
-    const bool nothing_else = plan.entry.mode == Entry::Mode::Reset && options.firmware.empty();
-    if (file.starts || nothing_else) {
-      plan.entry = entry_at(*file.address);
-      plan.kind = "loader";
-    }
+    const auto added = add_loaded_file(file, options, context, std::move(bytes), plan);
+    if (!added.ok()) return with_name(file.path, added.error());
   }
-  if (options.loaded_files.empty()) return {};
-  if (plan.kind == "loader" && plan.entry.mode == Entry::Mode::Protected32) plan.pieces.push_back(gdt_piece(plan.entry.mode));
+  if (plan.kind != "loader" || plan.entry.mode != Entry::Mode::Protected32) return {};
+  plan.pieces.push_back(gdt_piece(plan.entry.mode));
   const auto checked = check_plan(plan, context.memory);
   return checked.ok() ? checked : Result<void, Error>(with_name("-device loader", checked.error()));
 }
 
 Result<std::vector<u8>, Error> read_firmware(const Options& options) {
   std::vector<std::string> directories = options.firmware_directories;
-  directories.insert(directories.end(), std::begin(kFirmwareDirectories), std::end(kFirmwareDirectories));
+  directories.insert(directories.end(), std::begin(kFirmwareDirectories),
+                     std::end(kFirmwareDirectories));
   std::string path = options.firmware;
   if (path.empty()) {
     for (const std::string& directory : directories) {
@@ -95,7 +109,8 @@ Result<std::vector<u8>, Error> read_firmware(const Options& options) {
         if (path.empty() && file_exists(directory + "/" + name)) path = directory + "/" + name;
       }
     }
-    if (path.empty()) return Error{"-kernel: nothing to start, and no firmware is installed (package seabios)"};
+    if (path.empty())
+      return Error{"-kernel: nothing to start, and no firmware is installed (package seabios)"};
   } else if (path.find('/') == std::string::npos && !file_exists(path)) {
     for (const std::string& directory : directories) {
       if (!file_exists(directory + "/" + path)) continue;

@@ -32,7 +32,8 @@ MemoryMap MemoryMap::of_board(u64 ram_bytes) {
 bool MemoryMap::is_usable(u64 first, u64 size) const {
   for (const MemoryRange& range : ranges_) {
     if (range.type != MemoryRange::Type::Usable) continue;
-    if (first >= range.first && size <= range.size && first - range.first <= range.size - size) return true;
+    if (first >= range.first && size <= range.size && first - range.first <= range.size - size)
+      return true;
   }
   return false;
 }

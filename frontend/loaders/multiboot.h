@@ -23,15 +23,16 @@ struct AddressFields {
   u64 entry = 0;
 };
 /// A raw image by its address fields. `header_offset` is where in the file the header stands.
-Result<Piece, Error> raw_piece(const std::vector<u8>& image, u64 header_offset, const AddressFields& fields,
-                               const MemoryMap& memory);
+Result<Piece, Error> raw_piece(const std::vector<u8>& image, u64 header_offset,
+                               const AddressFields& fields, const MemoryMap& memory);
 
 /// Modules in ascending order from `floor` on, page aligned.
 struct PlacedModule {
   u64 start = 0;
   u64 end = 0;
 };
-Result<std::vector<PlacedModule>, Error> place_modules(const KernelFiles& files, const BootContext& context, u64 floor,
+Result<std::vector<PlacedModule>, Error> place_modules(const KernelFiles& files,
+                                                       const BootContext& context, u64 floor,
                                                        BootPlan& plan);
 
 /// Where the information goes: below 640 KiB, where any kernel can reach it.

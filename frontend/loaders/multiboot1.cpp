@@ -45,11 +45,14 @@ Result<Piece, Error> information(const KernelFiles& files, const BootContext& co
     info.push_back(0);
     return static_cast<u32>(kMultibootInfo + at);
   };
-  put<u32>(info, 0, kInfoMemory | kInfoBootDevice | kInfoCommandLine | kInfoModules | kInfoMemoryMap | kInfoLoaderName);
+  put<u32>(info, 0,
+           kInfoMemory | kInfoBootDevice | kInfoCommandLine | kInfoModules | kInfoMemoryMap |
+               kInfoLoaderName);
   put<u32>(info, 4, context.memory.lower_kib());
   put<u32>(info, 8, context.memory.upper_kib());
   put<u32>(info, 12, 0x8000'ffff);
-  const u32 command_line = append_text(files.append.empty() ? files.name : files.name + " " + files.append);
+  const u32 command_line =
+      append_text(files.append.empty() ? files.name : files.name + " " + files.append);
   put<u32>(info, 16, command_line);
   const u32 loader_name = append_text("doppel");
   put<u32>(info, 64, loader_name);
@@ -79,20 +82,24 @@ Result<Piece, Error> information(const KernelFiles& files, const BootContext& co
   }
   put<u32>(info, 44, static_cast<u32>(ranges.size() * 24));
   put<u32>(info, 48, static_cast<u32>(kMultibootInfo + map));
-  if (info.size() > kMultibootInfoEnd - kMultibootInfo) return Error{"its command lines are too long"};
+  if (info.size() > kMultibootInfoEnd - kMultibootInfo)
+    return Error{"its command lines are too long"};
   return Piece{PhysAddr(kMultibootInfo), std::move(info)};
 }
 
 }  // namespace
 
-bool is_multiboot1(const std::vector<u8>& image) { return find_header(ByteView(image)).has_value(); }
+bool is_multiboot1(const std::vector<u8>& image) {
+  return find_header(ByteView(image)).has_value();
+}
 
 Result<BootPlan, Error> plan_multiboot1(const KernelFiles& files, const BootContext& context) {
   const ByteView image(files.image);
   const auto header = find_header(image);
   if (!header) return Error{"has no multiboot header"};
   const u32 flags = image.at<u32>(*header + 4);
-  if ((flags & 0xffff & ~kKnownDemands) != 0) return Error{"demands multiboot features that do not exist"};
+  if ((flags & 0xffff & ~kKnownDemands) != 0)
+    return Error{"demands multiboot features that do not exist"};
 
   BootPlan plan;
   plan.kind = "multiboot";

@@ -18,17 +18,40 @@ constexpr u32 kBootMagic = 0x36d7'6289;
 constexpr u64 kSearchBytes = 32768;
 
 // Tags of the header.
-enum HeaderTag : u16 { kEndTag, kRequestTag, kAddressTag, kEntryTag, kConsoleTag, kFramebufferTag, kAlignTag,
-                       kEfiTag, kEfi32EntryTag, kEfi64EntryTag, kRelocatableTag };
+enum HeaderTag : u16 {
+  kEndTag,
+  kRequestTag,
+  kAddressTag,
+  kEntryTag,
+  kConsoleTag,
+  kFramebufferTag,
+  kAlignTag,
+  kEfiTag,
+  kEfi32EntryTag,
+  kEfi64EntryTag,
+  kRelocatableTag
+};
 // Tags of the information.
-enum InfoTag : u32 { kInfoEnd, kInfoCommandLine, kInfoLoaderName, kInfoModule, kInfoMemory, kInfoBootDevice,
-                     kInfoMemoryMap, kInfoElfSections = 9, kInfoOldRsdp = 14, kInfoNewRsdp = 15, kInfoLoadBase = 21 };
+enum InfoTag : u32 {
+  kInfoEnd,
+  kInfoCommandLine,
+  kInfoLoaderName,
+  kInfoModule,
+  kInfoMemory,
+  kInfoBootDevice,
+  kInfoMemoryMap,
+  kInfoElfSections = 9,
+  kInfoOldRsdp = 14,
+  kInfoNewRsdp = 15,
+  kInfoLoadBase = 21
+};
 
 std::optional<u64> find_header(const ByteView& image) {
   const u64 end = std::min(image.size(), kSearchBytes);
   for (u64 at = 0; at + 16 <= end; at += 8) {
     if (image.at<u32>(at) != kHeaderMagic) continue;
-    const u32 sum = image.at<u32>(at) + image.at<u32>(at + 4) + image.at<u32>(at + 8) + image.at<u32>(at + 12);
+    const u32 sum =
+        image.at<u32>(at) + image.at<u32>(at + 4) + image.at<u32>(at + 8) + image.at<u32>(at + 12);
     if (sum == 0) return at;
   }
   return std::nullopt;
@@ -54,16 +77,25 @@ Result<Wishes, Error> read_header(const ByteView& image, u64 header) {
     switch (type) {
       case kAddressTag:
         if (size < 24) return Error{"has a damaged multiboot 2 tag"};
-        wishes.address = AddressFields{image.at<u32>(at + 8), image.at<u32>(at + 12), image.at<u32>(at + 16), image.at<u32>(at + 20), 0};
+        wishes.address = AddressFields{image.at<u32>(at + 8), image.at<u32>(at + 12),
+                                       image.at<u32>(at + 16), image.at<u32>(at + 20), 0};
         break;
       case kEntryTag:
         wishes.entry = image.at<u32>(at + 8);
         break;
-      case kRequestTag: case kConsoleTag: case kFramebufferTag: case kAlignTag:
-      case kEfiTag: case kEfi32EntryTag: case kEfi64EntryTag: case kRelocatableTag:
+      case kRequestTag:
+      case kConsoleTag:
+      case kFramebufferTag:
+      case kAlignTag:
+      case kEfiTag:
+      case kEfi32EntryTag:
+      case kEfi64EntryTag:
+      case kRelocatableTag:
         break;  // Given anyway, or for firmware that there is not.
       default:
-        if (!optional) return Error{"demands multiboot 2 feature " + std::to_string(type) + ", which does not exist"};
+        if (!optional)
+          return Error{"demands multiboot 2 feature " + std::to_string(type) +
+                       ", which does not exist"};
         break;
     }
     at += align_up(size, 8);
@@ -111,7 +143,8 @@ std::vector<u8> words(std::initializer_list<u32> values) {
 /// Loads the sections that no segment holds (symbols, debug information) behind the kernel, and
 /// says where in the copied headers. An image without readable section headers has none.
 template <class Section, class Address>
-std::vector<u8> place_sections(const ElfImage& elf, const ByteView& image, const MemoryMap& memory, u64& end, BootPlan& plan) {
+std::vector<u8> place_sections(const ElfImage& elf, const ByteView& image, const MemoryMap& memory,
+                               u64& end, BootPlan& plan) {
   const auto table = image.slice(elf.section_offset, u64{elf.section_count} * sizeof(Section));
   std::vector<u8> headers(table.begin(), table.end());
   for (u64 at = 0; at + sizeof(Section) <= headers.size(); at += sizeof(Section)) {
@@ -143,7 +176,9 @@ std::vector<u8> memory_map_body(const MemoryMap& memory) {
 
 }  // namespace
 
-bool is_multiboot2(const std::vector<u8>& image) { return find_header(ByteView(image)).has_value(); }
+bool is_multiboot2(const std::vector<u8>& image) {
+  return find_header(ByteView(image)).has_value();
+}
 
 Result<BootPlan, Error> plan_multiboot2(const KernelFiles& files, const BootContext& context) {
   const ByteView image(files.image);
@@ -168,8 +203,9 @@ Result<BootPlan, Error> plan_multiboot2(const KernelFiles& files, const BootCont
     end = elf.physical_end();
     plan.entry.ip = wishes.entry.value_or(elf.physical_of(elf.entry).value_or(elf.entry));
     const std::vector<u8> headers =
-        elf.is_64_bit ? place_sections<Elf64_Shdr, Elf64_Addr>(elf, image, context.memory, end, plan)
-                      : place_sections<Elf32_Shdr, Elf32_Addr>(elf, image, context.memory, end, plan);
+        elf.is_64_bit
+            ? place_sections<Elf64_Shdr, Elf64_Addr>(elf, image, context.memory, end, plan)
+            : place_sections<Elf32_Shdr, Elf32_Addr>(elf, image, context.memory, end, plan);
     if (!headers.empty()) {
       const u32 header_bytes = elf.is_64_bit ? sizeof(Elf64_Shdr) : sizeof(Elf32_Shdr);
       std::vector<u8> body = words({elf.section_count, header_bytes, elf.section_names});
@@ -182,7 +218,8 @@ Result<BootPlan, Error> plan_multiboot2(const KernelFiles& files, const BootCont
   info.add_text(kInfoCommandLine, {}, files.append);
   info.add_text(kInfoLoaderName, {}, "doppel");
   for (size_t i = 0; i < modules.size(); ++i) {
-    info.add_text(kInfoModule, words({static_cast<u32>(modules[i].start), static_cast<u32>(modules[i].end)}),
+    info.add_text(kInfoModule,
+                  words({static_cast<u32>(modules[i].start), static_cast<u32>(modules[i].end)}),
                   files.modules[i].arguments);
   }
   info.add(kInfoMemory, words({context.memory.lower_kib(), context.memory.upper_kib()}));
@@ -193,7 +230,8 @@ Result<BootPlan, Error> plan_multiboot2(const KernelFiles& files, const BootCont
              {context.rsdp.begin(), context.rsdp.begin() + (is_new ? 36 : 20)});
   }
   std::vector<u8> bytes = info.finish();
-  if (bytes.size() > kMultibootInfoEnd - kMultibootInfo) return Error{"its command lines and sections are too long"};
+  if (bytes.size() > kMultibootInfoEnd - kMultibootInfo)
+    return Error{"its command lines and sections are too long"};
   plan.pieces.push_back({PhysAddr(kMultibootInfo), std::move(bytes)});
   plan.pieces.push_back(gdt_piece(plan.entry.mode));
   plan.entry.rax = kBootMagic;

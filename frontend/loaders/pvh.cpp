@@ -17,7 +17,8 @@ constexpr u64 kRangeBytes = 24;
 
 }  // namespace
 
-Result<u64, Error> add_start_info(const KernelFiles& files, const BootContext& context, u64 floor, BootPlan& plan) {
+Result<u64, Error> add_start_info(const KernelFiles& files, const BootContext& context, u64 floor,
+                                  BootPlan& plan) {
   // Below 1 MiB stand our own tables.
   u64 bottom = std::max<u64>(floor, 0x100000);
   u64 ceiling = context.memory.low_end();

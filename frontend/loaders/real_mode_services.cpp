@@ -136,7 +136,8 @@ std::vector<Piece> real_mode_service_pieces(const MemoryMap& memory) {
     if (vector == 0x10) offset = kInt10;
     if (vector == 0x12) offset = kInt12;
     if (vector == 0x15) offset = kInt15;
-    if ((vector >= 0x08 && vector <= 0x0f) || (vector >= 0x70 && vector <= 0x77)) offset = kHardware;
+    if ((vector >= 0x08 && vector <= 0x0f) || (vector >= 0x70 && vector <= 0x77))
+      offset = kHardware;
     put<u16>(vectors, vector * 4, offset);
     put<u16>(vectors, vector * 4 + 2, kSegment);
   }
@@ -146,7 +147,8 @@ std::vector<Piece> real_mode_service_pieces(const MemoryMap& memory) {
   const u32 extended = memory.upper_kib();
   put<u16>(services, kExtendedKib, static_cast<u16>(std::min<u32>(extended, 0xffff)));
   put<u16>(services, kE801Low, static_cast<u16>(std::min<u32>(extended, 15 * 1024)));
-  put<u16>(services, kE801High, static_cast<u16>(extended > 15 * 1024 ? (extended - 15 * 1024) / 64 : 0));
+  put<u16>(services, kE801High,
+           static_cast<u16>(extended > 15 * 1024 ? (extended - 15 * 1024) / 64 : 0));
   put<u16>(services, kCount, static_cast<u16>(memory.ranges().size()));
   u64 at = kTable;
   for (const MemoryRange& range : memory.ranges()) {

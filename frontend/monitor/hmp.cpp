@@ -45,13 +45,31 @@ std::optional<Format> parse_format(std::string_view text) {
   }
   for (const char letter : text.substr(digits)) {
     switch (letter) {
-      case 'b': format.size = 1; break;
-      case 'h': format.size = 2; break;
-      case 'w': format.size = 4; break;
-      case 'g': format.size = 8; break;
-      case 'c': format.kind = 'c'; format.size = 1; break;
-      case 'd': case 'u': case 'o': case 'x': case 'i': format.kind = letter; break;
-      default: return std::nullopt;
+      case 'b':
+        format.size = 1;
+        break;
+      case 'h':
+        format.size = 2;
+        break;
+      case 'w':
+        format.size = 4;
+        break;
+      case 'g':
+        format.size = 8;
+        break;
+      case 'c':
+        format.kind = 'c';
+        format.size = 1;
+        break;
+      case 'd':
+      case 'u':
+      case 'o':
+      case 'x':
+      case 'i':
+        format.kind = letter;
+        break;
+      default:
+        return std::nullopt;
     }
   }
   return format;
@@ -61,9 +79,15 @@ std::string format_value(const Format& format, u64 value) {
   char text[40];
   const unsigned unused = 64 - format.size * 8;
   switch (format.kind) {
-    case 'd': std::snprintf(text, sizeof text, "%" PRId64, static_cast<i64>(value << unused) >> unused); break;
-    case 'u': std::snprintf(text, sizeof text, "%" PRIu64, value); break;
-    case 'o': std::snprintf(text, sizeof text, "%" PRIo64, value); break;
+    case 'd':
+      std::snprintf(text, sizeof text, "%" PRId64, static_cast<i64>(value << unused) >> unused);
+      break;
+    case 'u':
+      std::snprintf(text, sizeof text, "%" PRIu64, value);
+      break;
+    case 'o':
+      std::snprintf(text, sizeof text, "%" PRIo64, value);
+      break;
     case 'c':
       if (value >= 0x20 && value < 0x7f) {
         std::snprintf(text, sizeof text, "'%c'", static_cast<char>(value));
@@ -71,7 +95,9 @@ std::string format_value(const Format& format, u64 value) {
         std::snprintf(text, sizeof text, "'\\x%02x'", static_cast<unsigned>(value));
       }
       break;
-    default: std::snprintf(text, sizeof text, "0x%0*" PRIx64, static_cast<int>(format.size * 2), value); break;
+    default:
+      std::snprintf(text, sizeof text, "0x%0*" PRIx64, static_cast<int>(format.size * 2), value);
+      break;
   }
   return text;
 }
@@ -80,12 +106,13 @@ std::string mmu_text(const mmu::MmuCounters& counters, const cpu::EngineCounters
   char text[800];
   std::snprintf(text, sizeof text,
                 "misses          %" PRIu64 "\nwalks           %" PRIu64 "\nhidden faults   %" PRIu64
-                "\ntrue faults     %" PRIu64 "\nrefills         %" PRIu64 "\nflushes         %" PRIu64
-                "\npage flushes    %" PRIu64 "\ndevice accesses %" PRIu64 "\ntracked stores  %" PRIu64
+                "\ntrue faults     %" PRIu64 "\nrefills         %" PRIu64
+                "\nflushes         %" PRIu64 "\npage flushes    %" PRIu64
+                "\ndevice accesses %" PRIu64 "\ntracked stores  %" PRIu64
                 "\nblocks decoded  %" PRIu64 "\nblocks dropped  %" PRIu64 "\n",
-                counters.misses, counters.walks, counters.hidden_faults, counters.true_faults, counters.refills,
-                counters.flushes, counters.page_flushes, counters.mmio, counters.tracked_stores, engine.blocks_decoded,
-                engine.blocks_invalidated);
+                counters.misses, counters.walks, counters.hidden_faults, counters.true_faults,
+                counters.refills, counters.flushes, counters.page_flushes, counters.mmio,
+                counters.tracked_stores, engine.blocks_decoded, engine.blocks_invalidated);
   return text;
 }
 
@@ -117,8 +144,10 @@ std::string Hmp::execute(const std::string& line) {
     return {};
   }
   if (command == "info") return info(argument + (more.empty() ? "" : " " + more));
-  if (command == "x" || command.starts_with("x/")) return examine_memory(command.substr(std::min<size_t>(2, command.size())), argument, false);
-  if (command == "xp" || command.starts_with("xp/")) return examine_memory(command.substr(std::min<size_t>(3, command.size())), argument, true);
+  if (command == "x" || command.starts_with("x/"))
+    return examine_memory(command.substr(std::min<size_t>(2, command.size())), argument, false);
+  if (command == "xp" || command.starts_with("xp/"))
+    return examine_memory(command.substr(std::min<size_t>(3, command.size())), argument, true);
   return "unknown command: '" + command + "'\n";
 }
 
@@ -133,7 +162,8 @@ std::string Hmp::info(const std::string& topic) {
   if (topic == "roms") return machine_.boot_plan().kind + "\n";
   if (topic == "status") {
     char text[200];
-    std::snprintf(text, sizeof text, "VM status: %s\n%" PRIu64 " instructions, %.6f s of virtual time, mode %s\n",
+    std::snprintf(text, sizeof text,
+                  "VM status: %s\n%" PRIu64 " instructions, %.6f s of virtual time, mode %s\n",
                   loop_.paused() ? "paused" : "running", machine_.cpu().state.retired,
                   static_cast<double>(machine_.now_ns()) / 1e9, mode_name(machine_.cpu().state));
     return text;
@@ -141,21 +171,26 @@ std::string Hmp::info(const std::string& topic) {
   return "info: mmu, registers, roms, status, version\n";
 }
 
-std::string Hmp::examine_memory(const std::string& format_text, const std::string& address_text, bool physical) {
+std::string Hmp::examine_memory(const std::string& format_text, const std::string& address_text,
+                                bool physical) {
   const auto format = parse_format(format_text);
   if (!format) return "'" + format_text + "' is not a format as 4xw or 10i\n";
   const GuestView view(machine_);
   std::optional<u64> address = parse_number(address_text);
-  if (address_text == "$pc" || address_text == "$rip" || address_text == "$eip") address = view.instruction_pointer().value;
-  if (address_text == "$sp" || address_text == "$rsp" || address_text == "$esp") address = view.stack_address().value;
+  if (address_text == "$pc" || address_text == "$rip" || address_text == "$eip")
+    address = view.instruction_pointer().value;
+  if (address_text == "$sp" || address_text == "$rsp" || address_text == "$esp")
+    address = view.stack_address().value;
   if (!address) return "'" + address_text + "' is not an address\n";
 
   std::string out;
   char text[80];
   if (format->kind == 'i') {
     if (physical) return "xp shows no instructions: use x/i\n";
-    for (const GuestView::Line& line : view.disassemble(LinearAddr(*address), static_cast<unsigned>(format->count))) {
-      std::snprintf(text, sizeof text, "0x%016" PRIx64 ":  %-20s ", line.address, line.bytes.c_str());
+    for (const GuestView::Line& line :
+         view.disassemble(LinearAddr(*address), static_cast<unsigned>(format->count))) {
+      std::snprintf(text, sizeof text, "0x%016" PRIx64 ":  %-20s ", line.address,
+                    line.bytes.c_str());
       out += text + line.text + "\n";
     }
     return out.empty() ? "cannot read there\n" : out;
@@ -178,7 +213,8 @@ std::string Hmp::examine_memory(const std::string& format_text, const std::strin
     std::memcpy(&value, bytes.data() + i, format->size);
     out += " " + format_value(*format, value);
   }
-  if (bytes.size() < size) out += out.empty() ? "cannot read there" : "\nwhat follows is not mapped";
+  if (bytes.size() < size)
+    out += out.empty() ? "cannot read there" : "\nwhat follows is not mapped";
   return out + "\n";
 }
 

@@ -12,7 +12,8 @@ namespace doppel::frontend {
 class Hmp {
  public:
   /// References must outlive the monitor.
-  Hmp(Machine& machine, RunLoop& loop, InputQueue& queue) : machine_(machine), loop_(loop), queue_(queue) {}
+  Hmp(Machine& machine, RunLoop& loop, InputQueue& queue)
+      : machine_(machine), loop_(loop), queue_(queue) {}
 
   /// Runs a command; the answer ends in a new line, or is empty.
   std::string execute(const std::string& line);

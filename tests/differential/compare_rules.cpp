@@ -84,7 +84,7 @@ std::vector<Ignored> ignored_stack_bytes(const Decoded& decoded) {
   if (width <= 2) return {};
   if (decoded.insn.mnemonic == ZYDIS_MNEMONIC_PUSH && decoded.operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
       ZydisRegisterGetClass(decoded.operands[0].reg.value) == ZYDIS_REGCLASS_SEGMENT) {
-    return {{2, decoded.insn.stack_width / 8 - 2u}};
+    return {{2, width - 2}};
   }
   if (decoded.insn.mnemonic == ZYDIS_MNEMONIC_CALL && decoded.insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) {
     return {{width + 2, width - 2}};
@@ -94,7 +94,15 @@ std::vector<Ignored> ignored_stack_bytes(const Decoded& decoded) {
 
 bool is_fault_order_open(const Decoded& decoded) {
   if (decoded.insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) return true;
+  if (!ignored_stack_bytes(decoded).empty()) return true;  // A store of 2 bytes, or of more.
+  for (unsigned i = 0; i < decoded.insn.operand_count; ++i) {
+    // Wide operands are read in pieces, and aligned ones are checked before or after their segment.
+    const ZydisDecodedOperand& operand = decoded.operands[i];
+    if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY && operand.size >= 80) return true;
+  }
   switch (decoded.insn.mnemonic) {
+    case ZYDIS_MNEMONIC_CALL:
+    case ZYDIS_MNEMONIC_RET:
     case ZYDIS_MNEMONIC_IRET:
     case ZYDIS_MNEMONIC_IRETD:
     case ZYDIS_MNEMONIC_IRETQ:
@@ -128,6 +136,35 @@ bool is_fault_order_open(const Decoded& decoded) {
     default:
       return decoded.insn.meta.category == ZYDIS_CATEGORY_XSAVE || decoded.insn.meta.category == ZYDIS_CATEGORY_XSAVEOPT;
   }
+}
+
+bool is_gather(const Decoded& decoded) {
+  return decoded.operands[1].type == ZYDIS_OPERAND_TYPE_MEMORY && decoded.operands[1].mem.type == ZYDIS_MEMOP_TYPE_VSIB;
+}
+
+bool is_masked_avx(const Decoded& decoded) {
+  switch (decoded.insn.mnemonic) {
+    case ZYDIS_MNEMONIC_VMASKMOVPS:
+    case ZYDIS_MNEMONIC_VMASKMOVPD:
+    case ZYDIS_MNEMONIC_VPMASKMOVD:
+    case ZYDIS_MNEMONIC_VPMASKMOVQ:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool is_masked_out(const TestCase& test, const Decoded& decoded) {
+  const bool mmx = decoded.insn.mnemonic == ZYDIS_MNEMONIC_MASKMOVQ;
+  if (!mmx && decoded.insn.mnemonic != ZYDIS_MNEMONIC_MASKMOVDQU && decoded.insn.mnemonic != ZYDIS_MNEMONIC_VMASKMOVDQU) return false;
+  const unsigned number = static_cast<unsigned>(ZydisRegisterGetId(decoded.operands[1].reg.value));
+  // MM registers are numbered from the bottom of the register file, ST from its top.
+  const unsigned top = test.before.fp.fsw >> 11 & 7;
+  const u8* mask = mmx ? test.before.fp.st[(number - top) & 7] : test.before.fp.xmm[number & 15];
+  for (unsigned i = 0; i < (mmx ? 8u : 16u); ++i) {
+    if ((mask[i] & 0x80) == 0) return true;
+  }
+  return false;
 }
 
 Partial partial_progress(const Decoded& decoded) {

@@ -18,6 +18,12 @@ bool is_result_undefined(const TestCase& test, const Decoded& decoded);
 /// implementation's: which of several faults it reports, and at which address, is not compared.
 bool is_fault_order_open(const Decoded& decoded);
 
+/// A masked store that leaves bytes out.
+bool is_masked_out(const TestCase& test, const Decoded& decoded);
+/// A masked load or store of AVX: AMD's processors check the limit of its segment for the whole operand.
+bool is_masked_avx(const Decoded& decoded);
+bool is_gather(const Decoded& decoded);
+
 /// What a faulted instruction may have done already: it is restarted from the beginning.
 struct Partial {
   bool memory = false;

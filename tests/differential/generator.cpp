@@ -29,6 +29,8 @@ bool Generator::make(const Form& form, u64 index, TestCase& test, Decoded& decod
     suit_mnemonic(test, decoded);
     prepare_far_frame(test, decoded);
     keep_branch_canonical(test, decoded);
+    // Displacements and selectors have been written since.
+    if (!decode(test.size, test.bytes, test.length, decoded)) continue;
     if (wraps_around(test, decoded)) continue;
     if (random_.one_in(200)) forbid_lock(test);
     patch(test, kCode + at, test.bytes, test.length);
@@ -114,6 +116,8 @@ void Generator::forbid_lock(TestCase& test) {
   u8 bytes[15] = {0xf0};
   Decoded refused;
   if (test.length >= 14) return;
+  // On AMD's processors LOCK MOV CR0 is MOV CR8.
+  if (test.bytes[0] == 0x0f && (test.bytes[1] & 0xfc) == 0x20) return;
   std::memcpy(bytes + 1, test.bytes, test.length);
   if (decode(test.size, bytes, test.length + 1, refused)) return;
   std::memcpy(test.bytes, bytes, ++test.length);
@@ -172,8 +176,12 @@ void Generator::random_flags(TestCase& test, const Decoded& decoded) {
   u64 flags = random_.next() & rflags::kArithmetic;
   const bool string = decoded.insn.meta.category == ZYDIS_CATEGORY_STRINGOP;
   if (random_.one_in(string ? 2 : 8)) flags |= rflags::DF;
-  // Alignment checks of vectors differ between vendors; those of up to 10 bytes do not.
-  bool wide = false;
+  // Alignment checks of vectors differ between vendors, those of up to 10 bytes do not: left out,
+  // as are masked stores, and pushed selectors, which are 2 bytes or more.
+  const ZydisMnemonic mnemonic = decoded.insn.mnemonic;
+  bool wide = mnemonic == ZYDIS_MNEMONIC_MASKMOVQ ||
+              (mnemonic == ZYDIS_MNEMONIC_PUSH && decoded.operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+               ZydisRegisterGetClass(decoded.operands[0].reg.value) == ZYDIS_REGCLASS_SEGMENT);
   for (unsigned i = 0; i < decoded.insn.operand_count; ++i) {
     const ZydisDecodedOperand& operand = decoded.operands[i];
     wide = wide || (operand.type == ZYDIS_OPERAND_TYPE_MEMORY && (operand.size > 80 || operand.size == 0));

@@ -33,14 +33,13 @@ class Generator {
   void suit_mnemonic(TestCase& test, const Decoded& decoded);
   void solve_memory(TestCase& test, Decoded& decoded);
   void solve_operand(TestCase& test, const Decoded& decoded, const ZydisDecodedOperand& operand);
-  void solve_vsib(TestCase& test, const ZydisDecodedOperand& operand);
+  void solve_vsib(TestCase& test, const Decoded& decoded, const ZydisDecodedOperand& operand);
   bool wraps_around(const TestCase& test, const Decoded& decoded) const;
   void keep_branch_canonical(TestCase& test, const Decoded& decoded);
   void prepare_far_frame(TestCase& test, const Decoded& decoded);
   void patch(TestCase& test, u64 address, const void* bytes, size_t size);
 
   u64 target_address(u64 size_bytes, bool stack);
-  u64 segment_base(const TestCase& test, ZydisRegister segment) const;
   u64 random_integer();
   u16 random_selector(bool code);
   void random_element(u8* out, unsigned bytes, bool floating);

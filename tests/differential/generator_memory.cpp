@@ -1,31 +1,18 @@
 // Makes memory operands lead somewhere interesting, by solving for the registers they are made of.
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 #include "cpu/arch/registers.h"
 #include "cpu/arch/rflags.h"
 #include "cpu/base/bits.h"
+#include "tests/differential/addresses.h"
 #include "tests/differential/generator.h"
 
 namespace doppel::differential {
 
 namespace {
-
-/// The general register of a Zydis register, or -1.
-int gpr_number(ZydisRegister reg) {
-  const ZydisRegisterClass klass = ZydisRegisterGetClass(reg);
-  if (klass != ZYDIS_REGCLASS_GPR16 && klass != ZYDIS_REGCLASS_GPR32 && klass != ZYDIS_REGCLASS_GPR64) return -1;
-  return ZydisRegisterGetId(reg);
-}
-
-/// The base of an address, or -1. SIB base 101 with mod 00 names none, R13 included; Zydis shows one
-/// where a 67 prefix stands.
-int base_number(const Decoded& decoded, const ZydisDecodedOperandMem& mem) {
-  const auto& raw = decoded.insn.raw;
-  if (decoded.has_attribute(ZYDIS_ATTRIB_HAS_SIB) && raw.modrm.mod == 0 && raw.sib.base == 5) return -1;
-  return gpr_number(mem.base);
-}
 
 bool uses_stack(const Decoded& decoded) {
   for (unsigned i = decoded.insn.operand_count_visible; i < decoded.insn.operand_count; ++i) {
@@ -33,12 +20,6 @@ bool uses_stack(const Decoded& decoded) {
     if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY && gpr_number(operand.mem.base) == RSP) return true;
   }
   return decoded.insn.mnemonic == ZYDIS_MNEMONIC_ENTER || decoded.insn.mnemonic == ZYDIS_MNEMONIC_LEAVE;
-}
-
-/// The fixed descriptor a selector names; null for flat and null ones.
-const LdtEntry* ldt_entry(u16 selector) {
-  if ((selector & 4) == 0 || selector >> 3 >= kLdtEntries) return nullptr;
-  return &kLdt[selector >> 3];
 }
 
 }  // namespace
@@ -63,30 +44,12 @@ u64 Generator::target_address(u64 size, bool stack) {
   }
 }
 
-u64 Generator::segment_base(const TestCase& test, ZydisRegister segment) const {
-  int index = -1;
-  switch (segment) {
-    case ZYDIS_REGISTER_ES: index = 0; break;
-    case ZYDIS_REGISTER_CS: index = 1; break;
-    case ZYDIS_REGISTER_SS: index = 2; break;
-    case ZYDIS_REGISTER_DS: index = 3; break;
-    case ZYDIS_REGISTER_FS: index = 4; break;
-    case ZYDIS_REGISTER_GS: index = 5; break;
-    default: return 0;
-  }
-  if (test.size == CodeSize::Bits64) {
-    return index == 4 ? test.before.fs_base : index == 5 ? test.before.gs_base : 0;
-  }
-  const LdtEntry* entry = ldt_entry(test.before.selectors[index]);
-  return entry != nullptr ? entry->base : 0;
-}
-
 void Generator::solve_memory(TestCase& test, Decoded& decoded) {
   const bool stack = uses_stack(decoded);
   for (unsigned i = 0; i < decoded.insn.operand_count; ++i) {
     const ZydisDecodedOperand& operand = decoded.operands[i];
     if (operand.type != ZYDIS_OPERAND_TYPE_MEMORY) continue;
-    if (operand.mem.type == ZYDIS_MEMOP_TYPE_VSIB) solve_vsib(test, operand);
+    if (operand.mem.type == ZYDIS_MEMOP_TYPE_VSIB) solve_vsib(test, decoded, operand);
     else if (!stack || gpr_number(operand.mem.base) != RSP) solve_operand(test, decoded, operand);
   }
   if (!stack) return;
@@ -105,7 +68,6 @@ void Generator::solve_operand(TestCase& test, const Decoded& decoded, const Zydi
   const ZydisDecodedOperandMem& mem = operand.mem;
   const u64 size = operand.size != 0 ? std::min<u64>(operand.size / 8, 1024) : 64;
   const u64 target = target_address(size, false);
-  test.operand = target;
   // Contents that suit the operand.
   if (operand.size != 0 && operand.size <= 512) {
     u8 bytes[64];
@@ -121,7 +83,7 @@ void Generator::solve_operand(TestCase& test, const Decoded& decoded, const Zydi
   }
   const unsigned width = decoded.insn.address_width;
   u64 offset = truncate(target - segment_base(test, mem.segment), width);
-  const u64 displacement = mem.disp.has_displacement ? static_cast<u64>(mem.disp.value) : 0;
+  const u64 displacement = displacement_of(decoded, mem);
 
   const auto patch_displacement = [&](u64 value) {
     const auto& raw = decoded.insn.raw.disp;
@@ -159,9 +121,9 @@ void Generator::solve_operand(TestCase& test, const Decoded& decoded, const Zydi
   }
 }
 
-void Generator::solve_vsib(TestCase& test, const ZydisDecodedOperand& operand) {
+void Generator::solve_vsib(TestCase& test, const Decoded& decoded, const ZydisDecodedOperand& operand) {
   const ZydisDecodedOperandMem& mem = operand.mem;
-  const int base = gpr_number(mem.base);
+  const int base = base_number(decoded, mem);
   const u64 segment = segment_base(test, mem.segment);
   if (base >= 0) {
     const u64 target = kData + 0x800 + random_.below(0x2000);
@@ -224,8 +186,14 @@ void Generator::suit_mnemonic(TestCase& test, const Decoded& decoded) {
     case ZYDIS_MNEMONIC_XRSTOR:
     case ZYDIS_MNEMONIC_XRSTOR64: {
       // An image that can be loaded, in most tests.
-      if (test.patches.empty() || random_.one_in(6)) break;
+      if (test.patches.empty()) break;
       const u64 at = test.patches.back().address;
+      if (random_.one_in(6)) {
+        // Any other may hold what must be refused; MXCSR's bit 17 exists on AMD's processors alone.
+        const u32 mxcsr = static_cast<u32>(random_.next() & ~0x20000u);
+        patch(test, at + offsetof(FloatImage, mxcsr), &mxcsr, sizeof mxcsr);
+        break;
+      }
       FloatImage image = test.before.fp;
       image.fcw = static_cast<u16>(0x37f | random_.below(4) << 10);
       image.fsw = static_cast<u16>(random_.next() & 0x7f00);
@@ -237,8 +205,9 @@ void Generator::suit_mnemonic(TestCase& test, const Decoded& decoded) {
     }
     case ZYDIS_MNEMONIC_LDMXCSR:
     case ZYDIS_MNEMONIC_VLDMXCSR:
-      if (!test.patches.empty() && !random_.one_in(4)) {
-        const u32 value = static_cast<u32>(random_.next() & 0xffff);
+      if (!test.patches.empty()) {
+        // Bit 17 exists on AMD's processors alone.
+        const u32 value = static_cast<u32>(random_.next() & (random_.one_in(4) ? ~0x20000u : 0xffff));
         patch(test, test.patches.back().address, &value, 4);
       }
       break;
@@ -356,17 +325,12 @@ void Generator::prepare_far_frame(TestCase& test, const Decoded& decoded) {
 bool Generator::wraps_around(const TestCase& test, const Decoded& decoded) const {
   // What an access across the end of a 4 GiB segment does is the implementation's choice.
   // @source Intel SDM Vol. 3A, "Limit Checking"
-  if (test.size == CodeSize::Bits64) return false;
+  if (test.size == CodeSize::Bits64 || decoded.insn.address_width != 32) return false;
+  constexpr u64 kWidest = 4096;
   for (unsigned i = 0; i < decoded.insn.operand_count; ++i) {
     const ZydisDecodedOperand& operand = decoded.operands[i];
     if (operand.type != ZYDIS_OPERAND_TYPE_MEMORY || operand.mem.type == ZYDIS_MEMOP_TYPE_VSIB) continue;
-    const int base = base_number(decoded, operand.mem);
-    const int index = gpr_number(operand.mem.index);
-    u64 address = operand.mem.disp.has_displacement ? static_cast<u64>(operand.mem.disp.value) : 0;
-    if (base >= 0) address += test.before.gpr[base];
-    if (index >= 0) address += test.before.gpr[index] * (operand.mem.scale != 0 ? operand.mem.scale : 1);
-    constexpr u64 kWidest = 4096;
-    if (decoded.insn.address_width == 32 && (address & 0xffff'ffff) > 0x1'0000'0000 - kWidest) return true;
+    if (effective_address(test, decoded, operand) > 0x1'0000'0000 - kWidest) return true;
   }
   return false;
 }

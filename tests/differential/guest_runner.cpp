@@ -88,6 +88,10 @@ void GuestRunner::write_descriptors() {
   };
   system(8, kSystemLinear + kTssOffset, kTssLimit, SystemType::TssBusy);
   system(10, kSystemLinear + kLdtOffset, kLdtEntries * 8 - 1, SystemType::Ldt);
+  // The segment in whose limit Linux keeps the number of the processor.
+  const u64 rights = HostRunner::access_rights(kProcessorNumber);
+  const u64 limit = HostRunner::segment_limit(kProcessorNumber);
+  gdt_[kProcessorNumber >> 3] = (limit & 0xffff) | (rights & 0xff) << 40 | (limit >> 16 & 0xf) << 48 | (rights >> 12 & 0xf) << 52;
   for (unsigned i = 0; i < 16; ++i) write_phys(kSystemPage + i * 8, gdt_[i]);
   for (unsigned i = 0; i < kLdtEntries; ++i) write_phys(kSystemPage + kLdtOffset + i * 8, ldt_descriptor(kLdt[i]));
   write_phys(kSystemPage + kTssOffset + 102, 0xffff);

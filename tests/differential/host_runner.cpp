@@ -291,4 +291,10 @@ u16 HostRunner::access_rights(u16 selector) {
   return static_cast<u16>(rights >> 8);
 }
 
+u32 HostRunner::segment_limit(u16 selector) {
+  u32 limit = 0;
+  asm volatile("lsl %1, %0" : "+r"(limit) : "r"(u32{selector}) : "cc");
+  return limit;
+}
+
 }  // namespace doppel::differential

@@ -33,6 +33,7 @@ class HostRunner {
 
   /// What LAR and LSL say of the flat segments, for the guest's descriptor table.
   static u16 access_rights(u16 selector);
+  static u32 segment_limit(u16 selector);
 
  private:
   HostRunner() = default;

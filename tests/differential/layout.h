@@ -32,6 +32,7 @@ inline constexpr u64 kStackBytes = kStackPages * kPageSize;
 inline constexpr u16 kFlatCode32 = 0x23;
 inline constexpr u16 kFlatData = 0x2b;
 inline constexpr u16 kFlatCode64 = 0x33;
+inline constexpr u16 kProcessorNumber = 0x7b;
 
 /// An entry of the local descriptor table, in the terms of modify_ldt(2).
 struct LdtEntry {

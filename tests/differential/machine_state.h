@@ -77,7 +77,6 @@ struct TestCase {
   CodeSize size = CodeSize::Bits64;
   u8 bytes[15] = {};
   unsigned length = 0;
-  u64 operand = 0;       ///< Linear address that the memory operand was made to lead to.
   bool repeats = false;  ///< A string instruction with F2 or F3.
   MachineState before;
   std::vector<Patch> patches;

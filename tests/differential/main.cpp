@@ -34,7 +34,7 @@ constexpr unsigned kShownPerMnemonic = 2;
 constexpr unsigned kQuietTicks = 500;  // Of 20 ms, without a test being finished.
 
 struct Options {
-  u64 cases = 3'000'000;
+  u64 cases = 1'500'000;
   u64 seed = 1;
   std::string only;
   std::string form;       // Part of a form's text.

@@ -29,7 +29,8 @@ class BareMachine final : private cpu::Environment {
         memory_(pmap_, mmio_),
         cpu_(model, memory_, *this),
         engine_(cpu_) {
-    memory_.tracking().set_protect_hook([this](PhysAddr page) { cpu_.mmu.page_became_tracked(page); });
+    memory_.tracking().set_protect_hook(
+        [this](PhysAddr page) { cpu_.mmu.page_became_tracked(page); });
   }
 
   Result<void, Error> lay_out() {
@@ -65,11 +66,15 @@ class BareMachine final : private cpu::Environment {
         cpu_.set_intr(true);
       }
       switch (engine_.run(std::min(end, interrupt_at_) - state.retired)) {
-        case cpu::ExitReason::Halted: return Outcome::Ending::Halted;
-        case cpu::ExitReason::Shutdown: return Outcome::Ending::Shutdown;
-        case cpu::ExitReason::OutsideMemory: return Outcome::Ending::OutsideMemory;
+        case cpu::ExitReason::Halted:
+          return Outcome::Ending::Halted;
+        case cpu::ExitReason::Shutdown:
+          return Outcome::Ending::Shutdown;
+        case cpu::ExitReason::OutsideMemory:
+          return Outcome::Ending::OutsideMemory;
         case cpu::ExitReason::BudgetSpent:
-        case cpu::ExitReason::Attention: break;
+        case cpu::ExitReason::Attention:
+          break;
       }
     }
     return Outcome::Ending::LimitReached;
@@ -134,7 +139,9 @@ Result<Outcome, Error> run_on_bare_machine(const Program& program) {
   auto machine = std::make_shared<BareMachine>(std::move(pool), model);
   DOPPEL_TRY(machine->lay_out());
   Outcome outcome = machine->run(program);
-  outcome.memory = [machine, read = outcome.memory](u64 address, unsigned size) { return read(address, size); };
+  outcome.memory = [machine, read = outcome.memory](u64 address, unsigned size) {
+    return read(address, size);
+  };
   return outcome;
 }
 

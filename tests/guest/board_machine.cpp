@@ -27,13 +27,17 @@ Outcome::Ending run_to_end(frontend::Machine& machine, u64 limit) {
     switch (machine.run(budget)) {
       case cpu::ExitReason::Halted:
         if (!machine.cpu().interrupts_enabled()) return Outcome::Ending::Halted;
-        if (scheduler.next_deadline_ns() == devices::Scheduler::kNever) return Outcome::Ending::LimitReached;
+        if (scheduler.next_deadline_ns() == devices::Scheduler::kNever)
+          return Outcome::Ending::LimitReached;
         scheduler.skip_to(scheduler.next_deadline_ns());
         break;
-      case cpu::ExitReason::Shutdown: return Outcome::Ending::Shutdown;
-      case cpu::ExitReason::OutsideMemory: return Outcome::Ending::OutsideMemory;
+      case cpu::ExitReason::Shutdown:
+        return Outcome::Ending::Shutdown;
+      case cpu::ExitReason::OutsideMemory:
+        return Outcome::Ending::OutsideMemory;
       case cpu::ExitReason::BudgetSpent:
-      case cpu::ExitReason::Attention: break;
+      case cpu::ExitReason::Attention:
+        break;
     }
   }
   return Outcome::Ending::LimitReached;

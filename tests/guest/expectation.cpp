@@ -34,7 +34,8 @@ std::vector<std::string> split(const std::string& text, char separator) {
 
 class Comparison {
  public:
-  Comparison(const Program& program, const Outcome& outcome) : program_(program), outcome_(outcome) {}
+  Comparison(const Program& program, const Outcome& outcome)
+      : program_(program), outcome_(outcome) {}
 
   std::vector<std::string> run() {
     bool wants_shutdown = false;
@@ -55,11 +56,21 @@ class Comparison {
     if (outcome_.ending == wanted) return;
     const char* got = "";
     switch (outcome_.ending) {
-      case Outcome::Ending::Halted: got = "reached a HLT"; break;
-      case Outcome::Ending::Shutdown: got = "ended in a shutdown"; break;
-      case Outcome::Ending::LimitReached: got = "did not end within its limit of instructions"; break;
-      case Outcome::Ending::OutsideMemory: got = "fetched code from where there is no memory"; break;
-      case Outcome::Ending::Failed: got = "could not be run"; break;
+      case Outcome::Ending::Halted:
+        got = "reached a HLT";
+        break;
+      case Outcome::Ending::Shutdown:
+        got = "ended in a shutdown";
+        break;
+      case Outcome::Ending::LimitReached:
+        got = "did not end within its limit of instructions";
+        break;
+      case Outcome::Ending::OutsideMemory:
+        got = "fetched code from where there is no memory";
+        break;
+      case Outcome::Ending::Failed:
+        got = "could not be run";
+        break;
     }
     say(std::string("the program ") + got + " at rip " + hex(outcome_.state.rip()) +
         (outcome_.story.empty() ? "" : ": " + outcome_.story));
@@ -80,7 +91,8 @@ class Comparison {
     u64 value = 0;
     const auto [end, error] =
         std::from_chars(digits.data(), digits.data() + digits.size(), value, hexadecimal ? 16 : 10);
-    if (error == std::errc{} && end == digits.data() + digits.size()) return negative ? 0 - value : value;
+    if (error == std::errc{} && end == digits.data() + digits.size())
+      return negative ? 0 - value : value;
     const auto found = program_.symbols.find(text);
     if (found != program_.symbols.end()) return found->second;
     say("the expectation names '" + text + "', which is neither a number nor a label");
@@ -88,10 +100,12 @@ class Comparison {
   }
 
   /// `wanted` is value or value/mask; `bits` the width that both are cut to.
-  void check_value(const std::string& what, const std::string& wanted, u64 got, unsigned width_bits) {
+  void check_value(const std::string& what, const std::string& wanted, u64 got,
+                   unsigned width_bits) {
     const size_t slash = wanted.find('/');
     const auto value = number(wanted.substr(0, slash));
-    const auto mask = slash == std::string::npos ? std::optional<u64>(~u64{0}) : number(wanted.substr(slash + 1));
+    const auto mask =
+        slash == std::string::npos ? std::optional<u64>(~u64{0}) : number(wanted.substr(slash + 1));
     if (!value || !mask) return;
     const u64 compared = truncate(*mask, width_bits);
     if ((*value & compared) == (got & compared)) return;
@@ -112,13 +126,17 @@ class Comparison {
     return flags;
   }
 
-  void check_flags(const std::string& what, const std::string& names, bool set, bool exact, u64 got) {
+  void check_flags(const std::string& what, const std::string& names, bool set, bool exact,
+                   u64 got) {
     const auto wanted = flag_names(names);
     if (!wanted) return;
-    if (set && (got & *wanted) != *wanted) say(what + " are " + hex(got) + ", where " + names + " should be set");
-    if (!set && (got & *wanted) != 0) say(what + " are " + hex(got) + ", where " + names + " should be clear");
+    if (set && (got & *wanted) != *wanted)
+      say(what + " are " + hex(got) + ", where " + names + " should be set");
+    if (!set && (got & *wanted) != 0)
+      say(what + " are " + hex(got) + ", where " + names + " should be clear");
     const u64 rest = rflags::kArithmetic & ~*wanted;
-    if (exact && (got & rest) != 0) say(what + " are " + hex(got) + ", expected " + names + " alone");
+    if (exact && (got & rest) != 0)
+      say(what + " are " + hex(got) + ", expected " + names + " alone");
   }
 
   void check_item(const std::string& item) {
@@ -126,10 +144,13 @@ class Comparison {
     if (equals == std::string::npos) return say("the expectation '" + item + "' has no '='");
     std::string name = item.substr(0, equals);
     const std::string wanted = item.substr(equals + 1);
-    if (name == "rflags") return check_flags("the flags", wanted, true, true, outcome_.state.rflags());
-    if (name == "rflags!") return check_flags("the flags", wanted, false, false, outcome_.state.rflags());
+    if (name == "rflags")
+      return check_flags("the flags", wanted, true, true, outcome_.state.rflags());
+    if (name == "rflags!")
+      return check_flags("the flags", wanted, false, false, outcome_.state.rflags());
     if (name.starts_with("mem[")) return check_memory(name, wanted);
-    if (name == "log") return check_value("the number of log entries", wanted, outcome_.memory(kLogCount, 4), 32);
+    if (name == "log")
+      return check_value("the number of log entries", wanted, outcome_.memory(kLogCount, 4), 32);
     if (name.starts_with("log[")) return check_log(name, wanted);
     const auto field = state_field(outcome_.state, name);
     if (!field) return say("the expectation names '" + name + "', which is no part of the state");
@@ -141,8 +162,13 @@ class Comparison {
     if (!address) return;
     const size_t colon = wanted.find(':');
     const std::string type = wanted.substr(0, colon);
-    const unsigned size = type == "byte" ? 1 : type == "word" ? 2 : type == "dword" ? 4 : type == "qword" ? 8 : 0;
-    if (colon == std::string::npos || size == 0) return say("the expectation of " + name + " names no width");
+    const unsigned size = type == "byte"    ? 1
+                          : type == "word"  ? 2
+                          : type == "dword" ? 4
+                          : type == "qword" ? 8
+                                            : 0;
+    if (colon == std::string::npos || size == 0)
+      return say("the expectation of " + name + " names no width");
     check_value(name, wanted.substr(colon + 1), outcome_.memory(*address, size), size * 8);
   }
 
@@ -153,7 +179,8 @@ class Comparison {
   void check_log(const std::string& name, const std::string& wanted) {
     const auto entry = number(name.substr(4, name.size() - 5));
     if (!entry) return;
-    if (*entry >= outcome_.memory(kLogCount, 4)) return say(name + " does not exist, expected " + wanted);
+    if (*entry >= outcome_.memory(kLogCount, 4))
+      return say(name + " does not exist, expected " + wanted);
     const std::vector<std::string> parts = split(wanted, ',');
     check_event(name, *entry, parts[0]);
     for (size_t i = 1; i < parts.size(); ++i) {
@@ -161,15 +188,24 @@ class Comparison {
       const std::string key = parts[i].substr(0, equals);
       const std::string value = equals == std::string::npos ? "" : parts[i].substr(equals + 1);
       const std::string what = name + "'s " + key;
-      if (key == "cr2") check_value(what, value, log_field(*entry, 8, 8), 64);
-      else if (key == "cs") check_value(what, value, log_field(*entry, 24, 2), 16);
-      else if (key == "flags") check_flags(name + "'s flags", value, true, false, log_field(*entry, 28, 4));
-      else if (key == "clear") check_flags(name + "'s flags", value, false, false, log_field(*entry, 28, 4));
-      else if (key == "sp") check_value(what, value, log_field(*entry, 32, 8), 64);
-      else if (key == "ss") check_value(what, value, log_field(*entry, 40, 2), 16);
-      else if (key == "dr6") check_value(what, value, log_field(*entry, 48, 4), 32);
-      else if (key == "frame") check_value(what, value, log_field(*entry, 56, 8), 64);
-      else say("the expectation of " + name + " names '" + key + "', which entries do not have");
+      if (key == "cr2")
+        check_value(what, value, log_field(*entry, 8, 8), 64);
+      else if (key == "cs")
+        check_value(what, value, log_field(*entry, 24, 2), 16);
+      else if (key == "flags")
+        check_flags(name + "'s flags", value, true, false, log_field(*entry, 28, 4));
+      else if (key == "clear")
+        check_flags(name + "'s flags", value, false, false, log_field(*entry, 28, 4));
+      else if (key == "sp")
+        check_value(what, value, log_field(*entry, 32, 8), 64);
+      else if (key == "ss")
+        check_value(what, value, log_field(*entry, 40, 2), 16);
+      else if (key == "dr6")
+        check_value(what, value, log_field(*entry, 48, 4), 32);
+      else if (key == "frame")
+        check_value(what, value, log_field(*entry, 56, 8), 64);
+      else
+        say("the expectation of " + name + " names '" + key + "', which entries do not have");
     }
   }
 
@@ -180,14 +216,18 @@ class Comparison {
     const size_t open = event.find('(');
     const std::string kind = event.substr(0, open);
     const auto vector = kind.starts_with('#') ? vector_by_name(kind) : number(kind);
-    if (!vector) return say("the expectation of " + name + " names '" + kind + "', which is no exception");
+    if (!vector)
+      return say("the expectation of " + name + " names '" + kind + "', which is no exception");
     const std::string seen = describe_entry(entry);
-    if (log_field(entry, 0, 4) != *vector) return say(name + " is " + seen + ", expected " + wanted);
+    if (log_field(entry, 0, 4) != *vector)
+      return say(name + " is " + seen + ", expected " + wanted);
     const u64 code = log_field(entry, 4, 4);
-    const auto wanted_code =
-        open == std::string::npos ? std::optional<u64>(kNoErrorCode) : number(event.substr(open + 1, event.size() - open - 2));
+    const auto wanted_code = open == std::string::npos
+                                 ? std::optional<u64>(kNoErrorCode)
+                                 : number(event.substr(open + 1, event.size() - open - 2));
     if (wanted_code && code != *wanted_code) say(name + " is " + seen + ", expected " + wanted);
-    if (at != std::string::npos) check_value(name + "'s rip", wanted.substr(at + 1), log_field(entry, 16, 8), 64);
+    if (at != std::string::npos)
+      check_value(name + "'s rip", wanted.substr(at + 1), log_field(entry, 16, 8), 64);
   }
 
   std::string describe_entry(u64 entry) const {
@@ -199,8 +239,9 @@ class Comparison {
   void describe_log() {
     const u64 count = std::min<u64>(outcome_.memory(kLogCount, 4), 8);
     for (u64 i = 0; i < count; ++i) {
-      say("  (log[" + std::to_string(i) + "] is " + describe_entry(i) + ", cr2 " + hex(log_field(i, 8, 8)) +
-          ", flags " + hex(log_field(i, 28, 4)) + ", dr6 " + hex(log_field(i, 48, 4)) + ")");
+      say("  (log[" + std::to_string(i) + "] is " + describe_entry(i) + ", cr2 " +
+          hex(log_field(i, 8, 8)) + ", flags " + hex(log_field(i, 28, 4)) + ", dr6 " +
+          hex(log_field(i, 48, 4)) + ")");
     }
   }
 

@@ -3,13 +3,12 @@
 // What a guest test expects of the state it ends in.
 //
 //   rax=0x6 eax=-1 rip=label+2    registers; 32-bit names compare the lower half
-//   rflags=ZF|PF                  the six arithmetic flags exactly, of the others those named are set
-//   rflags!=IF|TF                 these are clear
-//   cs=0x08 cs.base=0 cs.limit=0xffff tr=0x58 ldtr=0 cpl=3
-//   cr0=0x1/0x80000001            value / mask, anywhere
-//   efer dr0-dr7 pkru xcr0 mxcsr fcw fsw xmm0 (low half) xmm0.high st0 (mantissa) st0.exponent
-//   mem[0x5000]=dword:0x63        guest-physical memory; mem[label+4] too
-//   log=2                         how many exceptions and interrupts handlers saw
+//   rflags=ZF|PF                  the six arithmetic flags exactly, of the others those named are
+//   set rflags!=IF|TF                 these are clear cs=0x08 cs.base=0 cs.limit=0xffff tr=0x58
+//   ldtr=0 cpl=3 cr0=0x1/0x80000001            value / mask, anywhere efer dr0-dr7 pkru xcr0 mxcsr
+//   fcw fsw xmm0 (low half) xmm0.high st0 (mantissa) st0.exponent mem[0x5000]=dword:0x63
+//   guest-physical memory; mem[label+4] too log=2                         how many exceptions and
+//   interrupts handlers saw
 //   log[0]=#PF(0x6)@label,cr2=0x5000,cs=0x1b,flags=RF,clear=IF,dr6=..,ss=..,sp=..,frame=..
 //   log[1]=0x20                   an interrupt; without (code) an exception must have none
 //   shutdown                      the program ends in a triple fault instead of HLT

@@ -38,8 +38,8 @@ u64 entry = 0;
 void start(int, siginfo_t*, void* context) {
   auto* const where = static_cast<ucontext_t*>(context);
   greg_t* const gregs = where->uc_mcontext.gregs;
-  for (const int index : {REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_RBP, REG_R8, REG_R9, REG_R10,
-                          REG_R11, REG_R12, REG_R13, REG_R14, REG_R15}) {
+  for (const int index : {REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_RBP, REG_R8,
+                          REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15}) {
     gregs[index] = 0;
   }
   gregs[REG_RSP] = static_cast<greg_t>(entry + kStackOffset);
@@ -66,7 +66,8 @@ void finish(int signal, siginfo_t*, void* context) {
   struct sigaction action = {};
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;
   action.sa_sigaction = finish;
-  for (const int signal : {SIGSEGV, SIGILL, SIGFPE, SIGBUS, SIGTRAP}) ::sigaction(signal, &action, nullptr);
+  for (const int signal : {SIGSEGV, SIGILL, SIGFPE, SIGBUS, SIGTRAP})
+    ::sigaction(signal, &action, nullptr);
   action.sa_sigaction = start;
   ::sigaction(SIGUSR1, &action, nullptr);
   ::alarm(kSecondsToLive);
@@ -94,11 +95,13 @@ struct Unmap {
 }  // namespace
 
 Result<Outcome, Error> run_on_host(const Program& program) {
-  void* const area = ::mmap(reinterpret_cast<void*>(program.origin), kArea, PROT_READ | PROT_WRITE | PROT_EXEC,
-                            MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  void* const area =
+      ::mmap(reinterpret_cast<void*>(program.origin), kArea, PROT_READ | PROT_WRITE | PROT_EXEC,
+             MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
   if (area == MAP_FAILED) return Error{"the host has no free memory at the program's address"};
   const std::shared_ptr<void> owned_area(area, Unmap{kArea});
-  void* const shared = ::mmap(nullptr, sizeof(Report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void* const shared =
+      ::mmap(nullptr, sizeof(Report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (shared == MAP_FAILED) return Error{"the host has no memory for the report"};
   const std::unique_ptr<void, Unmap> owned_report(shared, Unmap{sizeof(Report)});
   report = static_cast<Report*>(shared);

@@ -11,8 +11,8 @@ namespace doppel::guest {
 /// @errors a sentence, where the host lacks memory or the model does not exist
 Result<Outcome, Error> run_on_bare_machine(const Program& program);
 
-/// The board of `-machine pc` with 16 MiB. HLT with interrupts off ends the program; with interrupts
-/// on it waits for the next event.
+/// The board of `-machine pc` with 16 MiB. HLT with interrupts off ends the program; with
+/// interrupts on it waits for the next event.
 Result<Outcome, Error> run_on_board(const Program& program);
 
 /// Natively, in a child process; HLT raises SIGSEGV there. Registers, flags, SSE and memory count.

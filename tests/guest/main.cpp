@@ -39,7 +39,8 @@ size_t check(const char* source, const char* stem, std::string_view word) {
     return 1;
   }
   const std::vector<std::string> differences = compare(program.value(), outcome.value());
-  for (const std::string& line : differences) std::printf("%s: %s\n", program.value().name.c_str(), line.c_str());
+  for (const std::string& line : differences)
+    std::printf("%s: %s\n", program.value().name.c_str(), line.c_str());
   return differences.size();
 }
 

@@ -23,7 +23,8 @@ std::vector<std::string> words(const std::string& text) {
 bool parse_count(const std::string& text, u64& value) {
   const bool hexadecimal = text.starts_with("0x");
   const char* const first = text.data() + (hexadecimal ? 2 : 0);
-  const auto [end, error] = std::from_chars(first, text.data() + text.size(), value, hexadecimal ? 16 : 10);
+  const auto [end, error] =
+      std::from_chars(first, text.data() + text.size(), value, hexadecimal ? 16 : 10);
   return error == std::errc{} && end == text.data() + text.size();
 }
 
@@ -45,10 +46,14 @@ bool apply(Program& program, const std::string& key, const std::string& value) {
   if (key == "expect") {
     for (std::string& word : words(value)) program.expectations.push_back(std::move(word));
   } else if (key == "mode") {
-    if (value == "real") program.mode = StartMode::Real;
-    else if (value == "protected32") program.mode = StartMode::Protected32;
-    else if (value == "long64") program.mode = StartMode::Long64;
-    else return false;
+    if (value == "real")
+      program.mode = StartMode::Real;
+    else if (value == "protected32")
+      program.mode = StartMode::Protected32;
+    else if (value == "long64")
+      program.mode = StartMode::Long64;
+    else
+      return false;
   } else if (key == "devices") {
     program.has_board = value == "board";
     return program.has_board;
@@ -75,7 +80,8 @@ Symbols parse_map(const std::string& text) {
     if (!in_symbols || parts.size() < 2 || parts.size() > 3) continue;
     u64 value = 0;
     const std::string& number = parts[parts.size() - 2];
-    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value, 16);
+    const auto [end, error] =
+        std::from_chars(number.data(), number.data() + number.size(), value, 16);
     if (error != std::errc{} || end != number.data() + number.size()) continue;
     symbols.emplace(parts.back(), value);
   }
@@ -97,13 +103,15 @@ Result<Program, Error> load_program(const std::string& source, const std::string
   program.image.assign(image.begin(), image.end());
   program.symbols = parse_map(map);
   const size_t slash = source.rfind('/', source.rfind('/') - 1);
-  program.name = source.substr(slash + 1, source.size() - slash - 1 - std::string_view(".asm").size());
+  program.name =
+      source.substr(slash + 1, source.size() - slash - 1 - std::string_view(".asm").size());
 
   bool has_source = false;
   std::istringstream lines(text);
   std::string key, value;
   for (std::string line; std::getline(lines, line) && header_line(line, key, value);) {
-    if (!apply(program, key, value)) return Error{source + ": '" + key + ": " + value + "' is not understood"};
+    if (!apply(program, key, value))
+      return Error{source + ": '" + key + ": " + value + "' is not understood"};
     has_source = has_source || key == "source";
   }
   if (!has_source) return Error{source + ": the header names no source"};

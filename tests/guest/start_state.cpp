@@ -17,14 +17,18 @@ constexpr u64 kPageTables = 0x10000;
 constexpr u16 kCode64 = 0x08, kCode32 = 0x18, kData32 = 0x20, kTssSelector = 0x58;
 
 constexpr u64 descriptor(u64 base, u64 limit, u64 attributes) {
-  return bit_field(limit, 15, 0) | bit_field(base, 23, 0) << 16 | bit_field(attributes, 7, 0) << 40 |
-         bit_field(limit, 19, 16) << 48 | bit_field(attributes, 11, 8) << 52 | bit_field(base, 31, 24) << 56;
+  return bit_field(limit, 15, 0) | bit_field(base, 23, 0) << 16 |
+         bit_field(attributes, 7, 0) << 40 | bit_field(limit, 19, 16) << 48 |
+         bit_field(attributes, 11, 8) << 52 | bit_field(base, 31, 24) << 56;
 }
 
 class Builder {
  public:
   Builder(const Program& program, cpu::Cpu& cpu)
-      : program_(program), cpu_(cpu), memory_(cpu.mmu.memory()), long_(program.mode == StartMode::Long64) {}
+      : program_(program),
+        cpu_(cpu),
+        memory_(cpu.mmu.memory()),
+        long_(program.mode == StartMode::Long64) {}
 
   void run() {
     write_descriptors();
@@ -47,7 +51,9 @@ class Builder {
   }
 
  private:
-  void poke(u64 address, u64 value, Width width = Width::Qword) { memory_.write(PhysAddr(address), width, value); }
+  void poke(u64 address, u64 value, Width width = Width::Qword) {
+    memory_.write(PhysAddr(address), width, value);
+  }
 
   void write_descriptors() {
     struct Row {
@@ -56,13 +62,13 @@ class Builder {
     };
     const u64 tss_type = program_.mode == StartMode::Real ? 0x89 : 0x8b;
     const Row rows[] = {
-        {0x08, descriptor(0, 0xfffff, 0xa9b)}, {0x10, descriptor(0, 0xfffff, 0xc93)},
-        {0x18, descriptor(0, 0xfffff, 0xc9b)}, {0x20, descriptor(0, 0xfffff, 0xc93)},
-        {0x28, descriptor(0, 0xfffff, 0xcfb)}, {0x30, descriptor(0, 0xfffff, 0xcf3)},
-        {0x38, descriptor(0, 0xfffff, 0xafb)}, {0x40, descriptor(0, 0xfffff, 0xcf3)},
-        {0x48, descriptor(0, 0xffff, 0x09b)},  {0x50, descriptor(0, 0xffff, 0x093)},
-        {0x58, descriptor(kTss, kTssLimit, tss_type)},
-        {0x68, descriptor(0, 0xfffff, 0xc9f)}, {0x70, descriptor(kLdt, 0x3ff, 0x082)},
+        {0x08, descriptor(0, 0xfffff, 0xa9b)},         {0x10, descriptor(0, 0xfffff, 0xc93)},
+        {0x18, descriptor(0, 0xfffff, 0xc9b)},         {0x20, descriptor(0, 0xfffff, 0xc93)},
+        {0x28, descriptor(0, 0xfffff, 0xcfb)},         {0x30, descriptor(0, 0xfffff, 0xcf3)},
+        {0x38, descriptor(0, 0xfffff, 0xafb)},         {0x40, descriptor(0, 0xfffff, 0xcf3)},
+        {0x48, descriptor(0, 0xffff, 0x09b)},          {0x50, descriptor(0, 0xffff, 0x093)},
+        {0x58, descriptor(kTss, kTssLimit, tss_type)}, {0x68, descriptor(0, 0xfffff, 0xc9f)},
+        {0x70, descriptor(kLdt, 0x3ff, 0x082)},
     };
     for (const Row& row : rows) poke(kGdt + row.selector, row.value);
   }
@@ -80,7 +86,8 @@ class Builder {
 
   void write_page_tables() {
     constexpr u64 kTable = pte::P | pte::W | pte::U;
-    const u64 pdpt = kPageTables + 0x1000, directory = kPageTables + 0x2000, table = kPageTables + 0x3000;
+    const u64 pdpt = kPageTables + 0x1000, directory = kPageTables + 0x2000,
+              table = kPageTables + 0x3000;
     poke(kPageTables, pdpt | kTable);
     poke(pdpt, directory | kTable);
     poke(directory, table | kTable);
@@ -110,7 +117,8 @@ class Builder {
     state.cr0 |= cr0::PG | cr0::WP;
   }
 
-  static void load(cpu::SegmentRegister& segment, u16 selector, u64 base, u32 limit, u16 attributes) {
+  static void load(cpu::SegmentRegister& segment, u16 selector, u64 base, u32 limit,
+                   u16 attributes) {
     segment.selector = selector;
     segment.base = base;
     segment.limit = limit;

@@ -1,6 +1,6 @@
-; A breakpoint that is not enabled raises nothing by itself, but DR6 may show it beside one that is.
+; A breakpoint that is not enabled raises nothing.
 ; mode:   protected32
-; source: Intel SDM Vol. 3B, "Debug Status Register (DR6)"
+; source: Intel SDM Vol. 3B, "Debug Control Register (DR7)"
 ; expect: log=0 eax=1
 %include "protected32.inc"
         install_handlers32

@@ -1,7 +1,7 @@
 ; With PCIDs, translations of each address space keep apart; bit 63 of CR3's new value keeps them.
 ; mode:   long64
 ; source: Intel SDM Vol. 3A, "Process-Context Identifiers (PCIDs)"
-; expect: eax=0x22 ebx=0x33 ecx=0x44 cr3=0x10001 log=2 log[0]=#GP(0)@leave_paging_bit log[1]=#GP(0)@low_bits
+; expect: eax=0x22 ebx=0x33 ecx=0x44 cr3=0x10001 log=2 log[0]=#GP(0)@pcide_with_low_bits log[1]=#GP(0)@pae_off
 %include "long64.inc"
         install_handlers64
         mov   byte [0x32000], 0x22
@@ -13,7 +13,7 @@
         mov   rbp, cr4
         bts   rbp, 17
         try   after
-leave_paging_bit:
+pcide_with_low_bits:
         mov   cr4, rbp
 after:  mov   eax, PML4
         mov   cr3, rax
@@ -38,11 +38,10 @@ after:  mov   eax, PML4
         mov   rax, PML4 | 1     ; Without bit 63: this PCID's translations are dropped.
         mov   cr3, rax
         movzx r10d, byte [0x30000]
-        ; Paging cannot go off, nor PCIDE on with low bits.
         mov   rax, rbp
         and   rax, ~CR4_PAE
         try   done
-low_bits:
+pae_off:
         mov   cr4, rax
 done:   mov   eax, r8d
         mov   ebx, r9d

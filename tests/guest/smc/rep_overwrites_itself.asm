@@ -3,8 +3,7 @@
 ; source: Intel SDM Vol. 3A, "Self-Modifying Code"
 ; expect: eax=8
 %include "protected32.inc"
-        xor   ebp, ebp
-second: xor   eax, eax
+        xor   eax, eax
         mov   edi, target
         mov   ecx, 8
         call  target            ; Seen once as NOPs.

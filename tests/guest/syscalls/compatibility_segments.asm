@@ -9,7 +9,8 @@
         mov   [GDT + FREE_SELECTOR], rax
         mov   eax, FREE_SELECTOR
         mov   es, ax
-        movzx ecx, byte [es:SCRATCH + 0x2000]   ; Neither base nor limit.
+        db    0x26                      ; ES: neither base nor limit count.
+        movzx ecx, byte [SCRATCH + 0x2000]
         xor   eax, eax
         mov   ds, ax
         mov   ss, ax

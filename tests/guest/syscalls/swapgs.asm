@@ -4,6 +4,8 @@
 ; expect: rax=0x1122334455 rbx=0x6677 gs.base=0x1122334455 kernel_gs_base=0x6677 log=1 log[0]=#GP(0)@user,cs=0x3b
 %include "long64.inc"
         install_handlers64
+        xor   eax, eax
+        mov   gs, ax            ; A null selector outlives the way to ring 3.
         set_msr 0xc0000101, 0x6677
         set_msr 0xc0000102, 0x1122334455
         swapgs

@@ -2,14 +2,14 @@
 ; mode:   long64
 ; source: Intel SDM Vol. 2, "SYSCALL", "SYSRET"
 ; expect: mem[RESULT]=word:0x08 mem[RESULT+2]=word:0x10 mem[RESULT+8]=qword:0x6000 mem[RESULT+16]=qword:back
-; expect: mem[RESULT+24]=qword:0x202/0x3f7fd5 mem[RESULT+32]=qword:0/0x600 mem[RESULT+40]=word:0x3b mem[RESULT+42]=word:0x33 mem[RESULT+48]=qword:0x602/0x3f7602 log=0
+; expect: mem[RESULT+24]=qword:0x402/0x3f7fd7 mem[RESULT+32]=qword:0/0x600 mem[RESULT+40]=word:0x3b mem[RESULT+42]=word:0x33 mem[RESULT+48]=qword:0x602/0x3f7602 log=0
 %include "long64.inc"
         install_handlers64
         set_msr 0xc0000081, 0x0028_0008_0000_0000 | 3 << 48
-        set_msr 0xc0000082, entry
+        set_msr_address 0xc0000082, entry
         set_msr 0xc0000084, FLAG_IF | FLAG_DF | FLAG_TF
         to_ring3_64
-        push  FLAG_IOPL * 0 | FLAG_DF | 2
+        push  FLAG_DF | 2
         popfq
         syscall
 back:   mov   [RESULT + 40], cs

@@ -7,7 +7,7 @@
         install_handlers32
         set_msr 0x174, CODE32
         set_msr 0x175, 0x6e00
-        set_msr 0x176, entry
+        set_msr_address 0x176, entry
         push  dword FLAG_IF | 2
         popfd
         to_ring3

@@ -7,7 +7,7 @@
         install_handlers64
         set_msr 0x174, CODE32
         set_msr 0x175, 0x6e00
-        set_msr 0x176, entry
+        set_msr_address 0x176, entry
         xor   ebp, ebp
         to_ring3_64
         sysenter
@@ -20,7 +20,9 @@ entry:  mov   [RESULT], cs
         inc   ebp
         mov   edx, back
         o64   sysexit
-second: mov   edx, compatibility
+second: mov   eax, UDATA32
+        mov   ds, eax
+        mov   edx, compatibility
         sysexit
 back:   mov   [RESULT + 16], cs
         mov   [RESULT + 18], ss

@@ -140,7 +140,8 @@ TEST_CASE("linux: no header byte can make the loader read or place outside its b
   }
 }
 
-/// An ELF64 with one segment of 64 bytes in the file and 4096 in memory at 2 MiB, and room for a note.
+/// An ELF64 with one segment of 64 bytes in the file and 4096 in memory at 2 MiB, and room for a
+/// note.
 std::vector<u8> elf_image(bool with_note) {
   std::vector<u8> image(0x400);
   Elf64_Ehdr header = {};
@@ -175,7 +176,9 @@ std::vector<u8> elf_image(bool with_note) {
   return image;
 }
 
-TEST_CASE("elf: an image without a protocol is entered in its own mode, at the physical place of its entry") {
+TEST_CASE(
+    "elf: an image without a protocol is entered in its own mode, at the physical place of its "
+    "entry") {
   KernelFiles files;
   files.name = "kernel";
   files.image = elf_image(false);
@@ -265,7 +268,8 @@ TEST_CASE("multiboot: address fields place the image, EBX leads to memory map an
   const u64 module = view.at<u32>(24) - kMultibootInfo;
   REQUIRE(piece_at(plan.value(), view.at<u32>(module)) != nullptr);
   CHECK(view.at<u32>(module + 4) - view.at<u32>(module) == 10);
-  const char* const text = reinterpret_cast<const char*>(info->bytes.data()) + (view.at<u32>(16) - kMultibootInfo);
+  const char* const text =
+      reinterpret_cast<const char*>(info->bytes.data()) + (view.at<u32>(16) - kMultibootInfo);
   CHECK(std::string(text) == "kernel debug");
 }
 

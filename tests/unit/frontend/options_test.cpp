@@ -12,7 +12,8 @@ std::string error_of(const std::vector<std::string>& arguments) {
 }
 
 TEST_CASE("options: one dash and two are the same, and a value may be joined by =") {
-  for (const auto& arguments : std::vector<std::vector<std::string>>{{"-m", "512"}, {"--m", "512"}, {"-m=512"}, {"-m", "size=512M"}}) {
+  for (const auto& arguments : std::vector<std::vector<std::string>>{
+           {"-m", "512"}, {"--m", "512"}, {"-m=512"}, {"-m", "size=512M"}}) {
     const auto parsed = parse_options(arguments);
     REQUIRE(parsed.ok());
     CHECK(parsed.value().ram_bytes == u64{512} << 20);
@@ -37,7 +38,8 @@ TEST_CASE("options: what is unknown or malformed is refused by name") {
   CHECK(error_of({"--state-save", "file"}).find("FILE@TIME") != std::string::npos);
 }
 
-TEST_CASE("options: -nographic puts COM1 and the monitor on the terminal, unless a port was given") {
+TEST_CASE(
+    "options: -nographic puts COM1 and the monitor on the terminal, unless a port was given") {
   const auto plain = parse_options({"-nographic"});
   REQUIRE(plain.ok());
   REQUIRE(plain.value().serial.size() == 1);
@@ -56,7 +58,8 @@ TEST_CASE("options: -nographic puts COM1 and the monitor on the terminal, unless
 }
 
 TEST_CASE("options: a chardev may be named before it is defined") {
-  const auto parsed = parse_options({"-device", "isa-debugcon,iobase=0x402,chardev=log", "-chardev", "file,id=log,path=fw.log"});
+  const auto parsed = parse_options(
+      {"-device", "isa-debugcon,iobase=0x402,chardev=log", "-chardev", "file,id=log,path=fw.log"});
   REQUIRE(parsed.ok());
   REQUIRE(parsed.value().debug_consoles.size() == 1);
   CHECK(parsed.value().debug_consoles[0].port == 0x402);
@@ -64,8 +67,9 @@ TEST_CASE("options: a chardev may be named before it is defined") {
 }
 
 TEST_CASE("options: debug exit, loader and fw_cfg take their properties") {
-  const auto parsed = parse_options({"-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-device",
-                                     "loader,file=a.bin,addr=0x100000,cpu-num=0", "-fw_cfg", "opt/x,string=hello"});
+  const auto parsed =
+      parse_options({"-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-device",
+                     "loader,file=a.bin,addr=0x100000,cpu-num=0", "-fw_cfg", "opt/x,string=hello"});
   REQUIRE(parsed.ok());
   REQUIRE(parsed.value().debug_exit.has_value());
   CHECK(parsed.value().debug_exit->base == 0xf4);

@@ -1,11 +1,14 @@
 #include <cstdio>
+#include <cstring>
 #include <string>
 
 #include <doctest/doctest.h>
+#include <elf.h>
 #include <unistd.h>
 
 #include "frontend/autopsy.h"
 #include "frontend/file.h"
+#include "frontend/loaders/loader.h"
 #include "frontend/report.h"
 #include "frontend/state_file.h"
 #include "tests/unit/frontend/small_machine.h"
@@ -13,12 +16,14 @@
 namespace doppel::frontend {
 namespace {
 
-std::string temporary(const char* name) { return "/tmp/doppel_test_" + std::to_string(::getpid()) + "_" + name; }
+std::string temporary(const char* name) {
+  return "/tmp/doppel_test_" + std::to_string(::getpid()) + "_" + name;
+}
 
 TEST_CASE("run_loop: isa-debug-exit ends the run with an odd status") {
-  SmallMachine machine({0xb0, 0x10,                    // mov al, 10h
-                        0xba, 0x01, 0x05, 0xee,        // mov dx, 501h; out dx, al
-                        0xf4});                        // hlt
+  SmallMachine machine({0xb0, 0x10,              // mov al, 10h
+                        0xba, 0x01, 0x05, 0xee,  // mov dx, 501h; out dx, al
+                        0xf4});                  // hlt
   const RunOutcome outcome = machine.run();
   CHECK(outcome.kind == RunOutcome::Kind::DebugExit);
   CHECK(outcome.status == 33);
@@ -48,6 +53,77 @@ TEST_CASE("run_loop: a reset through port cf9h ends the run under -no-reboot") {
   CHECK(outcome.status == 0);
 }
 
+loaders::BootContext small_context() {
+  loaders::BootContext context;
+  context.memory = loaders::MemoryMap::of_board(u64{2} << 20);
+  context.long_mode = true;
+  return context;
+}
+
+TEST_CASE("loaders: a multiboot kernel starts in flat 32-bit mode with its magic in EAX") {
+  loaders::KernelFiles files;
+  files.name = "kernel";
+  files.image.resize(512);
+  const u32 header[] = {0x1badb002, 0x10000, 0u - 0x1badb002u - 0x10000u, 0x100000, 0x100000, 0,
+                        0,          0x100020};
+  std::memcpy(files.image.data(), header, sizeof header);
+  // clang-format off
+  const u8 code[] = {0x3d, 0x02, 0xb0, 0xad, 0x2b,        // cmp eax, 2badb002h
+                     0x75, 0x0e,                          // jne end
+                     0x8b, 0x43, 0x04,                    // mov eax, [ebx+4]: mem_lower
+                     0x3d, 0x7f, 0x02, 0x00, 0x00,        // cmp eax, 639
+                     0x75, 0x04,                          // jne end
+                     0xb0, 0x10, 0xeb, 0x02,              // mov al, 10h; jmp out
+                     0xb0, 0x7f,                          // end: mov al, 7fh
+                     0x66, 0xba, 0x01, 0x05, 0xee, 0xf4};  // out: mov dx, 501h; out dx, al; hlt
+  // clang-format on
+  std::memcpy(&files.image[0x20], code, sizeof code);
+  auto plan = loaders::plan_kernel(files, small_context(), Options::LinuxEntry::Auto);
+  REQUIRE(plan.ok());
+  SmallMachine machine(plan.take());
+  CHECK(machine.run().status == 33);
+}
+
+TEST_CASE(
+    "loaders: a 64-bit ELF image starts in long mode with a stack and the start information in "
+    "RDI") {
+  loaders::KernelFiles files;
+  files.name = "kernel";
+  files.image.resize(0x200);
+  Elf64_Ehdr header = {};
+  std::memcpy(header.e_ident, ELFMAG, SELFMAG);
+  header.e_ident[EI_CLASS] = ELFCLASS64;
+  header.e_ident[EI_DATA] = ELFDATA2LSB;
+  header.e_type = ET_EXEC;
+  header.e_machine = EM_X86_64;
+  header.e_entry = 0x100000;
+  header.e_phoff = sizeof header;
+  header.e_phentsize = sizeof(Elf64_Phdr);
+  header.e_phnum = 1;
+  Elf64_Phdr segment = {};
+  segment.p_type = PT_LOAD;
+  segment.p_offset = 0x100;
+  segment.p_vaddr = segment.p_paddr = 0x100000;
+  segment.p_filesz = segment.p_memsz = 0x100;
+  std::memcpy(files.image.data(), &header, sizeof header);
+  std::memcpy(files.image.data() + sizeof header, &segment, sizeof segment);
+  // clang-format off
+  const u8 code[] = {0x50,                                // push rax
+                     0x48, 0x31, 0xc0,                    // xor rax, rax (in 32-bit code: dec eax first)
+                     0x8b, 0x07,                          // mov eax, [rdi]
+                     0x3d, 0x78, 0xc5, 0x6e, 0x33,        // cmp eax, 336ec578h
+                     0xb0, 0x10, 0x74, 0x02,              // mov al, 10h; je out
+                     0xb0, 0x7f,                          // mov al, 7fh
+                     0x66, 0xba, 0x01, 0x05, 0xee, 0xf4};  // out: mov dx, 501h; out dx, al; hlt
+  // clang-format on
+  std::memcpy(&files.image[0x100], code, sizeof code);
+  auto plan = loaders::plan_kernel(files, small_context(), Options::LinuxEntry::Auto);
+  REQUIRE_MESSAGE(plan.ok(), (plan.ok() ? "" : plan.error().message));
+  SmallMachine machine(plan.take());
+  CHECK(machine.run().status == 33);
+  CHECK(machine->cpu().state.code64());
+}
+
 TEST_CASE("run_loop: a triple fault is told apart, with its chain") {
   SmallMachine machine({0x0f, 0x01, 0x1e, 0x00, 0x7d,  // lidt [7d00h]: zeros
                         0x0f, 0x0b});                  // ud2
@@ -72,6 +148,7 @@ TEST_CASE("run_loop: a triple fault is told apart, with its chain") {
 }
 
 /// Sends each byte that COM1 receives back, with the low half of a counter that runs all the time.
+// clang-format off
 const std::vector<u8> kEcho = {
     0x66, 0x31, 0xdb,              // xor  ebx, ebx
     0xba, 0xfd, 0x03,              // again: mov dx, 3fdh
@@ -84,6 +161,7 @@ const std::vector<u8> kEcho = {
     0x88, 0xd8, 0x0c, 0x80, 0xee,  // mov  al, bl; or al, 80h; out dx, al
     0xeb, 0xe8,                    // jmp  again
 };
+// clang-format on
 
 TEST_CASE("input_queue: a replay gives the guest the same bytes at the same moments") {
   const std::string path = temporary("recording");
@@ -93,7 +171,8 @@ TEST_CASE("input_queue: a replay gives the guest the same bytes at the same mome
     SmallMachine machine(kEcho, &first);
     InputQueue queue;
     REQUIRE(queue.record_to(path).ok());
-    for (const char c : std::string("hello")) queue.push(InputQueue::Target::Serial0, static_cast<u8>(c));
+    for (const char c : std::string("hello"))
+      queue.push(InputQueue::Target::Serial0, static_cast<u8>(c));
     RunConfig config;
     config.timeout_virtual_ns = 50'000'000;
     CHECK(machine.run(queue, std::move(config)).kind == RunOutcome::Kind::VirtualTimeout);
@@ -129,9 +208,10 @@ TEST_CASE("input_queue: a replay whose moment has passed says so") {
 
 TEST_CASE("input_queue: damaged recordings are refused with the line") {
   const std::string path = temporary("damaged");
-  for (const std::string text : {"", "something else\n", "doppel-input 1\n", "doppel-input 1\n1 2 serial9 41\nend\n",
-                                 "doppel-input 1\n1 2 serial0 4\nend\n", "doppel-input 1\n1 2 serial0 zz\nend\n",
-                                 "doppel-input 1\n9 9 serial0 41\n1 1 serial0 41\nend\n", "doppel-input 1\nx\nend\n"}) {
+  for (const std::string text :
+       {"", "something else\n", "doppel-input 1\n", "doppel-input 1\n1 2 serial9 41\nend\n",
+        "doppel-input 1\n1 2 serial0 4\nend\n", "doppel-input 1\n1 2 serial0 zz\nend\n",
+        "doppel-input 1\n9 9 serial0 41\n1 1 serial0 41\nend\n", "doppel-input 1\nx\nend\n"}) {
     REQUIRE(write_file(path, text.data(), text.size()).ok());
     InputQueue queue;
     const auto opened = queue.replay_from(path);

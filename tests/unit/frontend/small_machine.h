@@ -15,6 +15,8 @@ namespace doppel::frontend {
 class SmallMachine {
  public:
   explicit SmallMachine(std::vector<u8> program, devices::ByteSink* serial = nullptr)
+      : SmallMachine(plan_of(std::move(program)), serial) {}
+  explicit SmallMachine(loaders::BootPlan plan, devices::ByteSink* serial = nullptr)
       : pool_(mmu::MachineMemory::create(u64{16} << 20).take()) {
     MachineConfig config(cpu::CpuModel::parse("max").take());
     config.ram_bytes = u64{2} << 20;
@@ -23,12 +25,16 @@ class SmallMachine {
     auto made = Machine::create(config, pool_);
     REQUIRE(made.ok());
     machine_ = made.take();
+    machine_->set_boot_plan(std::move(plan));
+    machine_->reset();
+  }
+
+  static loaders::BootPlan plan_of(std::vector<u8> program) {
     loaders::BootPlan plan;
     plan.kind = "test";
     plan.pieces.push_back({PhysAddr(0x7c00), std::move(program)});
     plan.entry = loaders::entry_at(0x7c00);
-    machine_->set_boot_plan(std::move(plan));
-    machine_->reset();
+    return plan;
   }
 
   Machine& operator*() { return *machine_; }
