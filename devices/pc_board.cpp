@@ -33,6 +33,7 @@ PcBoard::Parts::Parts(const BoardConfig& board_config, mmu::PhysicalMemory& phys
       rtc(time, rtc_line.source(0), board_config.rtc_start),
       keyboard(time, isa[kIrqKeyboard].source(kFromChip), isa[kIrqMouse].source(kFromChip),
                control),
+      coprocessor_error(isa[kIrqCoprocessor].source(kFromChip)),
       port92(control, keyboard),
       reset_port(control),
       uarts{{{"uart0", time, isa[kIrqCom1].source(kFromChip), board_config.serial[0]},
@@ -61,7 +62,8 @@ PcBoard::Parts::Parts(const BoardConfig& board_config, mmu::PhysicalMemory& phys
   if (config.debug_exit) debug_exit = std::make_unique<DebugExit>(control);
 
   devices = {&acpi, &pit,  &rtc,    &keyboard, &port92, &reset_port, &uarts[0], &uarts[1],
-             &post, &hpet, &fw_cfg, &pci_host, &piix3,  &piix4_pm,   &pci,      &shutdown_port};
+             &post, &hpet, &fw_cfg, &pci_host, &piix3,  &piix4_pm,   &pci,      &shutdown_port,
+             &coprocessor_error};
   for (auto& console : debug_consoles) devices.push_back(console.get());
   if (debug_exit) devices.push_back(debug_exit.get());
   devices.push_back(&pic);
@@ -102,6 +104,7 @@ void PcBoard::Parts::map_ports() {
   fixed(kRtc, RtcMc146818::kPorts, rtc.ports());
   fixed(kPost, 1, post);
   fixed(kPort92, 1, port92);
+  fixed(kCoprocessor, 2, coprocessor_error);
   fixed(kSmiCommand, 2, acpi.command_ports());
   fixed(kCom1, 8, uarts[0]);
   fixed(kCom2, 8, uarts[1]);
@@ -160,6 +163,8 @@ void PcBoard::Parts::local_apic_moved(LocalApic& apic) {
             static_cast<unsigned long long>(*base));
   apic_window_base.reset();
 }
+
+void PcBoard::set_ferr(bool level) { parts_->coprocessor_error.set_ferr(level); }
 
 u8 PcBoard::acknowledge_interrupt() {
   LocalApic& apic = parts_->lapic();

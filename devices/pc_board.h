@@ -71,6 +71,8 @@ class PcBoard {
   /// False: no such register, or a value it refuses (#GP).
   bool read_msr(u32 index, u64& value);
   bool write_msr(u32 index, u64 value);
+  /// FERR#: an x87 error while CR0.NE is clear; reported as IRQ 13.
+  void set_ferr(bool level);
   /// CR8 is the upper half of the task priority register.
   u8 cr8() const;
   void set_cr8(u8 priority);

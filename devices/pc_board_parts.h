@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "devices/acpi_pm.h"
+#include "devices/coprocessor_error.h"
 #include "devices/debug_exit.h"
 #include "devices/debug_port.h"
 #include "devices/fw_cfg.h"
@@ -119,6 +120,7 @@ struct PcBoard::Parts final : LocalApicHost {
   Pit8254 pit;
   RtcMc146818 rtc;
   Keyboard8042 keyboard;
+  CoprocessorError coprocessor_error;
   Port92 port92;
   ResetPortCf9 reset_port;
   std::array<Uart16550, 2> uarts;

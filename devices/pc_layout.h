@@ -28,6 +28,7 @@ inline constexpr u16 kRtc = 0x70;
 inline constexpr u16 kPost = 0x80;
 inline constexpr u16 kPort92 = 0x92;
 inline constexpr u16 kSmiCommand = 0xb2;  // ACPI on and off; status at +1
+inline constexpr u16 kCoprocessor = 0xf0;
 inline constexpr u16 kCom1 = 0x3f8;
 inline constexpr u16 kCom2 = 0x2f8;
 inline constexpr u16 kPciAddress = 0xcf8;
@@ -50,5 +51,6 @@ inline constexpr unsigned kIrqCom1 = 4;
 inline constexpr unsigned kIrqRtc = 8;
 inline constexpr unsigned kIrqAcpi = 9;
 inline constexpr unsigned kIrqMouse = 12;
+inline constexpr unsigned kIrqCoprocessor = 13;
 
 }  // namespace doppel::devices::layout

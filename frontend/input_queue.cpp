@@ -1,6 +1,7 @@
 #include "frontend/input_queue.h"
 
 #include <cerrno>
+#include <charconv>
 #include <cinttypes>
 #include <cstring>
 #include <sstream>
@@ -26,13 +27,19 @@ devices::ByteReceiver& receiver(Machine& machine, InputQueue::Target target) {
   }
 }
 
-std::optional<std::vector<u8>> parse_bytes(const std::string& text) {
+/// A whole word as a number; a sign or anything behind the digits is damage.
+bool parse_whole(std::string_view text, u64& value, int base = 10) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  return error == std::errc{} && end == text.data() + text.size();
+}
+
+std::optional<std::vector<u8>> parse_bytes(std::string_view text) {
   std::vector<u8> bytes;
   if (text == "-") return bytes;
   if (text.size() % 2 != 0) return std::nullopt;
-  for (size_t i = 0; i < text.size(); i += 2) {
-    unsigned value = 0;
-    if (std::sscanf(text.c_str() + i, "%2x", &value) != 1) return std::nullopt;
+  for (; !text.empty(); text.remove_prefix(2)) {
+    u64 value = 0;
+    if (!parse_whole(text.substr(0, 2), value, 16)) return std::nullopt;
     bytes.push_back(static_cast<u8>(value));
   }
   return bytes;
@@ -68,9 +75,13 @@ Result<void, Error> InputQueue::replay_from(const std::string& path) {
     };
     std::istringstream words(line);
     Entry entry;
+    std::string instructions;
+    std::string time_ns;
     std::string target;
     std::string data;
-    if (!(words >> entry.stamp.instructions >> entry.stamp.time_ns >> target >> data)) {
+    if (!(words >> instructions >> time_ns >> target >> data) ||
+        !parse_whole(instructions, entry.stamp.instructions) ||
+        !parse_whole(time_ns, entry.stamp.time_ns)) {
       return damaged("is not 'instructions time target bytes'");
     }
     bool found = false;

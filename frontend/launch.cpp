@@ -10,6 +10,7 @@
 #include "frontend/byte_sinks.h"
 #include "frontend/file.h"
 #include "frontend/loaders/loader.h"
+#include "frontend/message.h"
 #include "frontend/monitor/hmp.h"
 #include "frontend/report.h"
 #include "frontend/run_loop.h"
@@ -28,7 +29,7 @@ TraceLog* active_trace = nullptr;
 /// What concerns the person is told; what a guest did to a chip only where -d guest_errors asks.
 void take_log_line(log::Level, std::string_view channel, std::string_view line) {
   if (channel == "machine" || channel == "output" || channel == "doppel") {
-    std::fprintf(stderr, "doppel: %.*s\n", static_cast<int>(line.size()), line.data());
+    say(line);
   } else if (active_trace != nullptr && active_trace->wants_notes()) {
     active_trace->note(channel, line);
   }
@@ -216,7 +217,7 @@ int launch(const Options& options, const std::vector<std::string>& command) {
   watch_signals();
   const Result<RunOutcome, Error> result = run_options(options, command);
   if (!result.ok()) {
-    std::fprintf(stderr, "doppel: %s\n", result.error().message.c_str());
+    say(result.error().message);
     return options.qemu_exit_style ? 1 : 2;
   }
   const RunOutcome& outcome = result.value();
@@ -229,7 +230,7 @@ int launch(const Options& options, const std::vector<std::string>& command) {
     case RunOutcome::Kind::HostTimeout:
     case RunOutcome::Kind::ReplayDiverged:
     case RunOutcome::Kind::Failed:
-      std::fprintf(stderr, "doppel: %s\n", outcome.reason.c_str());
+      say(outcome.reason);
       break;
     default:
       break;

@@ -183,9 +183,7 @@ u64 Machine::tsc() { return board_->tsc(); }
 void Machine::set_tsc(u64 value) { board_->set_tsc(value); }
 u64 Machine::tsc_adjust() { return board_->tsc_adjust(); }
 void Machine::set_tsc_adjust(u64 value) { board_->set_tsc_adjust(value); }
-/// Simplified: the board has no line for FERR#, so IRQ 13 never comes. Systems since the 486 set
-/// CR0.NE and take x87 errors as #MF.
-void Machine::set_ferr(bool /*level*/) {}
+void Machine::set_ferr(bool level) { board_->set_ferr(level); }
 
 // ---- the board drives
 // -----------------------------------------------------------------------------

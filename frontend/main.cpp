@@ -7,6 +7,7 @@
 
 #include "cpu/cpu_model.h"
 #include "frontend/launch.h"
+#include "frontend/message.h"
 #include "frontend/options.h"
 #include "frontend/trace_log.h"
 
@@ -36,7 +37,7 @@ int main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
   const auto parsed = doppel::frontend::parse_options(arguments);
   if (!parsed.ok()) {
-    std::fprintf(stderr, "doppel: %s\n", parsed.error().message.c_str());
+    doppel::frontend::say(parsed.error().message);
     const bool qemu_style =
         std::find(arguments.begin(), arguments.end(), "--exit-style=qemu") != arguments.end();
     return qemu_style ? 1 : 2;

@@ -160,6 +160,29 @@ TEST_CASE("pc_board: PCI shows host bridge, ISA bridge and power management, and
   CHECK(s.control.resets.size() == 1);
 }
 
+TEST_CASE("pc_board: FERR# is IRQ 13 until a write to port F0h") {
+  System s;
+  s.out(0x20, 0x11);
+  s.out(0x21, 0x08);
+  s.out(0x21, 0x04);
+  s.out(0x21, 0x01);
+  s.out(0xa0, 0x11);
+  s.out(0xa1, 0x70);
+  s.out(0xa1, 0x02);
+  s.out(0xa1, 0x01);
+  s.out(0x21, 0xfb);
+  s.out(0xa1, 0xdf);
+  s.board.set_ferr(true);
+  CHECK(s.processor.intr);
+  CHECK(s.board.acknowledge_interrupt() == 0x75);
+  s.out(0xf0, 0);
+  s.out(0xa0, 0x20);
+  s.out(0x20, 0x20);
+  CHECK_FALSE(s.processor.intr);
+  s.board.set_ferr(false);
+  CHECK_FALSE(s.processor.intr);
+}
+
 TEST_CASE("pc_board: soft off works at 604h and B004h") {
   System s;
   s.out(0x604, 0x2000, Width::Word);

@@ -348,6 +348,20 @@ TEST_CASE("loader: what is nothing known is refused with the file's name") {
   CHECK_FALSE(plan_kernel(files, kPlenty, Choice::Auto).ok());
 }
 
+TEST_CASE("loader: a file that does not fit at its address is refused with its name") {
+  Options options;
+  Options::LoadedFile file;
+  file.path = "/proc/self/exe";
+  for (const u64 address : {u64{0xa0000}, u64{0x7fff'ffff}, ~u64{0}}) {
+    file.address = address;
+    options.loaded_files = {file};
+    BootPlan plan;
+    const auto added = add_loaded_files(options, kPlenty, plan);
+    REQUIRE_FALSE(added.ok());
+    CHECK(added.error().message.starts_with("/proc/self/exe: "));
+  }
+}
+
 TEST_CASE("boot_plan: two parts at one place are refused") {
   BootPlan plan;
   plan.pieces.push_back({PhysAddr(0x1000), std::vector<u8>(0x100)});
