@@ -25,15 +25,17 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 
-import mutations
-import originals
+sys.dont_write_bytecode = True  # The source tree stays as it is.
+
+import mutations  # noqa: E402
+import originals  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 
 NAME = "damaged.bin"
 RUN = ["-display", "none", "-monitor", "none", "-no-reboot", "-icount", "shift=4"]
-VIRTUAL = "10ms"
+VIRTUAL = "5ms"
 HOST_SECONDS = 20
 # What a machine of these sizes may take: its RAM a few times over, and doppel itself.
 LIMIT_ADDRESSES = 2 << 30
@@ -167,7 +169,7 @@ def initrd_case(sources, rng):
     if choice != "missing":
         files[NAME] = {"empty": b"", "large": bytes(5 << 20), "directory": None}.get(choice, rng.randbytes(777))
     if choice == "arguments":
-        modules = [name + " " + "y" * rng.choice([0, 10, 30000, 100000]) for name in modules[:2]]
+        modules = [name + " " + "y" * rng.choice([0, 10, 20000, 60000]) for name in modules[:2]]
     return Case("initrd", ["-m", rng.choice(["2", "4"]), "-kernel", "kernel", "-serial", "null", "-initrd", ",".join(modules)],
                 files, (NAME, "kernel"))
 
@@ -216,7 +218,7 @@ def recording_case(sources, rng):
 def option_case(_sources, rng):
     words = mutations.option_words(rng)
     return Case("options", ["-kernel", "kernel", *words], {"kernel": originals.boot_sector().data},
-                tuple(part for word in words for part in re.split("[,= ]", word) if part), ENDINGS | {STATUS_DIVERGED}, options_only=True)
+                tuple(filter(None, [*words, "empty argument", *re.split("[-,= ]", " ".join(words))])), ENDINGS | {STATUS_DIVERGED}, options_only=True)
 
 
 def poke_case(_sources, rng):
