@@ -10,16 +10,15 @@ constexpr u8 reason_bit(TrackReason reason) {
   return static_cast<u8>(1u << static_cast<unsigned>(reason));
 }
 
-// The 64-byte lines of [address, +size), one bit each; a page has exactly 64.
-constexpr u64 line_mask(PhysAddr address, u64 size) {
+}  // namespace
+
+u64 WriteTracking::lines_of(PhysAddr address, u64 size) {
   if (size == 0) return 0;
-  const u64 first = address.page_offset() >> WriteTracking::kLineShift;
+  const u64 first = address.page_offset() >> kLineShift;
   const u64 end = std::min(address.page_offset() + size - 1, kPageOffsetMask);
-  const u64 last = end >> WriteTracking::kLineShift;
+  const u64 last = end >> kLineShift;
   return (~u64{0} >> (63 - last)) & (~u64{0} << first);
 }
-
-}  // namespace
 
 void WriteTracking::set_observer(TrackReason reason, Observer observer) {
   observers_[static_cast<unsigned>(reason)] = std::move(observer);
@@ -48,7 +47,7 @@ void WriteTracking::untrack(PhysAddr page, TrackReason reason) {
 
 void WriteTracking::track_code(PhysAddr address, u64 size) {
   if (address.value >> kMaxPhysBits != 0) return;
-  code_lines_[address.page_number()] |= line_mask(address, size);
+  code_lines_[address.page_number()] |= lines_of(address, size);
   track(address, TrackReason::Code);
 }
 
@@ -57,10 +56,18 @@ void WriteTracking::untrack_code(PhysAddr page) {
   untrack(page, TrackReason::Code);
 }
 
+void WriteTracking::set_code_lines(PhysAddr page, u64 lines) {
+  if (lines == 0) {
+    untrack_code(page);
+  } else {
+    code_lines_[page.page_number()] = lines;
+  }
+}
+
 bool WriteTracking::touches_code(PhysAddr address, u64 size) const {
   if (!is_tracked_for(address, TrackReason::Code)) return false;
   const auto lines = code_lines_.find(address.page_number());
-  return lines != code_lines_.end() && (lines->second & line_mask(address, size)) != 0;
+  return lines != code_lines_.end() && (lines->second & lines_of(address, size)) != 0;
 }
 
 void WriteTracking::notify(PhysAddr address, u64 size) {

@@ -43,6 +43,10 @@ class WriteTracking {
   void track_code(PhysAddr address, u64 size);
   /// Code only: forgets the lines of a page and stops tracking it for code.
   void untrack_code(PhysAddr page);
+  /// The 64-byte lines of [address, +size), which lies in one page: bit n for line n.
+  static u64 lines_of(PhysAddr address, u64 size);
+  /// Code only: these lines of a tracked page hold code now, others do not any more. None: untrack_code.
+  void set_code_lines(PhysAddr page, u64 lines);
 
   bool is_tracked(PhysAddr address) const { return reasons(address.page_number()) != 0; }
   bool is_tracked_for(PhysAddr address, TrackReason reason) const {

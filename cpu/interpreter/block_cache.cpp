@@ -62,9 +62,11 @@ void BlockCache::written(PhysAddr address, u64 size) {
   PageBlocks& blocks = page->second;
   const u64 first = address.value;
   const u64 end = first + size;
+  u64 lines = 0;
   for (size_t i = 0; i < blocks.size();) {
     Block& block = *blocks[i];
     if (block.physical >= end || block.physical + block.size_bytes <= first) {
+      lines |= mmu::WriteTracking::lines_of(PhysAddr(block.physical), block.size_bytes);
       ++i;
       continue;
     }
@@ -73,11 +75,9 @@ void BlockCache::written(PhysAddr address, u64 size) {
     blocks[i] = std::move(blocks.back());
     blocks.pop_back();
   }
-  // The lines keep their marks while other blocks of the page live; an empty page is free again.
-  if (blocks.empty()) {
-    pages_.erase(page);
-    memory_.tracking().untrack_code(address.page());
-  }
+  // Lines without code must not stay marked: stores there would go on ending blocks.
+  if (blocks.empty()) pages_.erase(page);
+  memory_.tracking().set_code_lines(address.page(), lines);
 }
 
 }  // namespace doppel::cpu

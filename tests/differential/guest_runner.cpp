@@ -4,6 +4,7 @@
 
 #include "cpu/instruction_table.h"
 #include "tests/differential/host_runner.h"
+#include "tests/support/empty_environment.h"
 
 namespace doppel::differential {
 
@@ -23,26 +24,9 @@ constexpr u64 kMaxIterations = 1 << 20;
 
 }  // namespace
 
-/// A machine with nothing in it.
-class GuestRunner::Nothing final : public cpu::Environment {
- public:
-  u64 read_port(u16, Width width) override { return all_ones(width); }
-  void write_port(u16, Width, u64) override {}
-  u8 acknowledge_interrupt() override { return 0; }
-  bool read_msr(u32, u64&) override { return false; }
-  bool write_msr(u32, u64) override { return false; }
-  u8 cr8() override { return 0; }
-  void set_cr8(u8) override {}
-  u64 tsc() override { return 0; }
-  void set_tsc(u64) override {}
-  u64 tsc_adjust() override { return 0; }
-  void set_tsc_adjust(u64) override {}
-  void set_ferr(bool) override {}
-};
-
 GuestRunner::GuestRunner(mmu::MachineMemory machine)
     : machine_(std::move(machine)), pmap_(machine_, kRamBytes >> kPageShift), physical_(pmap_, mmio_),
-      environment_(std::make_unique<Nothing>()) {}
+      environment_(std::make_unique<test::EmptyEnvironment>()) {}
 
 Result<std::unique_ptr<GuestRunner>, Error> GuestRunner::create() {
   DOPPEL_TRY(mmu::MachineMemory machine, mmu::MachineMemory::create(2 * kRamBytes));

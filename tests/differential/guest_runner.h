@@ -23,7 +23,6 @@ class GuestRunner {
   std::string disassemble(const TestCase& test) const;
 
  private:
-  class Nothing;
   explicit GuestRunner(mmu::MachineMemory machine);
   Result<void, Error> build();
   void write_phys(u64 address, u64 value);

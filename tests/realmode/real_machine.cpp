@@ -7,6 +7,7 @@
 
 #include "cpu/segmentation.h"
 #include "tests/differential/compare_rules.h"
+#include "tests/support/empty_environment.h"
 
 namespace doppel::realmode {
 
@@ -49,26 +50,9 @@ constexpr unsigned kSegmentOverrun = 13;
 
 }  // namespace
 
-/// Ports that nothing answers.
-class RealMachine::EmptyBus final : public cpu::Environment {
- public:
-  u64 read_port(u16, Width width) override { return all_ones(width); }
-  void write_port(u16, Width, u64) override {}
-  u8 acknowledge_interrupt() override { return 0; }
-  bool read_msr(u32, u64&) override { return false; }
-  bool write_msr(u32, u64) override { return false; }
-  u8 cr8() override { return 0; }
-  void set_cr8(u8) override {}
-  u64 tsc() override { return 0; }
-  void set_tsc(u64) override {}
-  u64 tsc_adjust() override { return 0; }
-  void set_tsc_adjust(u64) override {}
-  void set_ferr(bool) override {}
-};
-
 RealMachine::RealMachine(mmu::MachineMemory machine)
     : machine_(std::move(machine)), pmap_(machine_, kRamBytes >> kPageShift), physical_(pmap_, mmio_),
-      bus_(std::make_unique<EmptyBus>()) {}
+      bus_(std::make_unique<test::EmptyEnvironment>()) {}
 
 Result<std::unique_ptr<RealMachine>, Error> RealMachine::create() {
   DOPPEL_TRY(mmu::MachineMemory memory, mmu::MachineMemory::create(2 * kRamBytes));

@@ -21,7 +21,6 @@ class RealMachine {
   std::vector<std::string> run(const Capture& capture);
 
  private:
-  class EmptyBus;
   explicit RealMachine(mmu::MachineMemory machine);
   Result<void, Error> build();
   void load(const Snapshot& snapshot);

@@ -5,6 +5,21 @@
 using namespace doppel;
 using namespace doppel::mmu;
 
+TEST_CASE("write_tracking: lines whose code went away are quiet again, the others are not") {
+  WriteTracking tracking;
+  unsigned heard = 0;
+  tracking.set_observer(TrackReason::Code, [&](PhysAddr, u64) { ++heard; });
+  tracking.track_code(PhysAddr(0x7000), 0x100);
+  tracking.set_code_lines(PhysAddr(0x7000), WriteTracking::lines_of(PhysAddr(0x7080), 0x40));
+  tracking.notify(PhysAddr(0x7000), 4);
+  CHECK(heard == 0);
+  CHECK_FALSE(tracking.touches_code(PhysAddr(0x7000), 4));
+  tracking.notify(PhysAddr(0x70bf), 1);
+  CHECK(heard == 1);
+  tracking.set_code_lines(PhysAddr(0x7000), 0);
+  CHECK_FALSE(tracking.is_tracked(PhysAddr(0x7000)));
+}
+
 TEST_CASE("write_tracking: the protect hook hears of a page once, however many reasons follow") {
   WriteTracking tracking;
   std::vector<u64> protected_pages;
