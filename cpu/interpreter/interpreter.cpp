@@ -34,6 +34,7 @@ ExitReason Interpreter::run(u64 budget) {
   CpuState& state = cpu_.state;
   const u64 end = state.retired + budget;
   cpu_.attention = false;
+  outside_memory_ = false;
   cache_.bury();
   cpu_.take_pending_events();
   Block* previous = nullptr;
@@ -44,6 +45,7 @@ ExitReason Interpreter::run(u64 budget) {
     if (cpu_.attention) return ExitReason::Attention;
     if (cpu_.needs_slow_mode() || state.interrupt_shadow || cpu_.trace != nullptr) [[unlikely]] {
       step_carefully();
+      if (outside_memory_) return ExitReason::OutsideMemory;
       previous = nullptr;
       continue;
     }

@@ -39,7 +39,7 @@ class Interpreter final : public Engine {
   BlockCache cache_;
   Block straddling_;          // The last instruction that crossed a page, checked by its bytes.
   u8 straddling_bytes_[15] = {};
-  bool outside_memory_ = false;
+  bool outside_memory_ = false;  // The last block looked for is where no memory is.
 };
 
 }  // namespace doppel::cpu
