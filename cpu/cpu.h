@@ -48,6 +48,16 @@ struct BranchRecord {
   u64 to = 0;
 };
 
+/// Room for an engine's own variables, within reach of the register that points at the state.
+struct EngineArea {
+  static constexpr size_t kWords = 128;
+  static constexpr size_t kTables = 8;
+  static constexpr size_t kTableEntries = 4096;
+  alignas(64) u64 words[kWords] = {};
+  /// Where indirect branches lead, by the low bits of their target; one table a mode.
+  alignas(64) u64 tables[kTables][kTableEntries] = {};
+};
+
 class Cpu {
  public:
   /// References must outlive the processor.
@@ -56,6 +66,7 @@ class Cpu {
   Cpu& operator=(const Cpu&) = delete;
 
   CpuState state;
+  EngineArea engine_area;
   mmu::Mmu mmu;
   Environment& environment;
   TraceSink* trace = nullptr;

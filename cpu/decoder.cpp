@@ -96,6 +96,85 @@ void memory_operand(const ZydisDecodedInstruction& decoded, const ZydisDecodedOp
   }
 }
 
+OperandField field_of(const ZydisDecodedOperand& from) {
+  switch (from.encoding) {
+    case ZYDIS_OPERAND_ENCODING_MODRM_REG: return OperandField::Reg;
+    case ZYDIS_OPERAND_ENCODING_MODRM_RM: return OperandField::Rm;
+    case ZYDIS_OPERAND_ENCODING_OPCODE: return OperandField::Opcode;
+    case ZYDIS_OPERAND_ENCODING_NDSNDD: return OperandField::Vvvv;
+    case ZYDIS_OPERAND_ENCODING_IS4: return OperandField::Is4;
+    default: return OperandField::None;
+  }
+}
+
+u8 access_of(const ZydisDecodedOperand& from) {
+  return static_cast<u8>(((from.actions & ZYDIS_OPERAND_ACTION_MASK_READ) != 0 ? memory_access::kRead : 0) |
+                         ((from.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0 ? memory_access::kWrite : 0));
+}
+
+/// Shifts and rotates by CL leave all flags alone where the count is 0.
+bool is_shift_by_register(const Instruction& insn) {
+  switch (insn.mnemonic) {
+    case ZYDIS_MNEMONIC_RCL:
+    case ZYDIS_MNEMONIC_RCR:
+    case ZYDIS_MNEMONIC_ROL:
+    case ZYDIS_MNEMONIC_ROR:
+    case ZYDIS_MNEMONIC_SAR:
+    case ZYDIS_MNEMONIC_SHL:
+    case ZYDIS_MNEMONIC_SHR:
+      return insn.operand[1].kind == OperandKind::Gpr;
+    case ZYDIS_MNEMONIC_SHLD:
+    case ZYDIS_MNEMONIC_SHRD:
+      return insn.operand[2].kind == OperandKind::Gpr;
+    default:
+      return false;
+  }
+}
+
+/// An immediate count may be 0 too, behind the mask.
+bool is_shift_by_nothing(const Instruction& insn) {
+  const u64 mask = insn.width == 8 ? 63 : 31;
+  switch (insn.mnemonic) {
+    case ZYDIS_MNEMONIC_RCL:
+    case ZYDIS_MNEMONIC_RCR:
+    case ZYDIS_MNEMONIC_ROL:
+    case ZYDIS_MNEMONIC_ROR:
+    case ZYDIS_MNEMONIC_SAR:
+    case ZYDIS_MNEMONIC_SHL:
+    case ZYDIS_MNEMONIC_SHR:
+    case ZYDIS_MNEMONIC_SHLD:
+    case ZYDIS_MNEMONIC_SHRD:
+      return (insn.immediate & mask) == 0;
+    default:
+      return false;
+  }
+}
+
+void note_flags(const ZydisDecodedInstruction& decoded, Instruction& out) {
+  if (decoded.cpu_flags == nullptr) return;
+  const ZydisAccessedFlags& flags = *decoded.cpu_flags;
+  out.flags_read = static_cast<u16>(flags.tested & rflags::kArithmetic);
+  if (is_shift_by_register(out) || is_shift_by_nothing(out)) return;
+  // What the manual leaves undefined, doppel leaves alone here (cpu/flags.h).
+  switch (out.mnemonic) {
+    case ZYDIS_MNEMONIC_BT:
+    case ZYDIS_MNEMONIC_BTC:
+    case ZYDIS_MNEMONIC_BTR:
+    case ZYDIS_MNEMONIC_BTS:
+      out.flags_written = rflags::CF;
+      return;
+    case ZYDIS_MNEMONIC_DIV:
+    case ZYDIS_MNEMONIC_IDIV:
+      out.flags_undefined = rflags::kArithmetic;
+      return;
+    default:
+      break;
+  }
+  out.flags_undefined = static_cast<u16>(flags.undefined & rflags::kArithmetic);
+  out.flags_written =
+      static_cast<u16>((flags.modified | flags.set_0 | flags.set_1 | flags.undefined) & rflags::kArithmetic);
+}
+
 /// Prefixes as they stand, whether the instruction heeds them or not.
 void note_prefixes(const ZydisDecodedInstruction& decoded, Instruction& out) {
   for (unsigned i = 0; i < decoded.raw.prefix_count; ++i) {
@@ -130,9 +209,12 @@ void fill_operands(const ZydisDecodedInstruction& decoded, const ZydisDecodedOpe
     switch (from.type) {
       case ZYDIS_OPERAND_TYPE_REGISTER:
         to = register_operand(from);
+        to.field = field_of(from);
         break;
       case ZYDIS_OPERAND_TYPE_MEMORY:
         to.kind = OperandKind::Memory;
+        to.field = field_of(from);
+        out.memory_access = access_of(from);
         to.bytes = static_cast<u8>(from.size / 8 > 255 ? 0 : from.size / 8);
         memory_operand(decoded, from, out);
         break;
@@ -172,8 +254,8 @@ Seg default_segment(const ZydisDecodedInstruction& decoded) {
 void make_exchange_with_r8(Instruction& out) {
   out.mnemonic = ZYDIS_MNEMONIC_XCHG;
   out.width = out.has(prefix::kRexW) ? 8 : out.has(prefix::kOperandSize) ? 2 : 4;
-  out.operand[0] = {OperandKind::Gpr, R8 * 8, out.width};
-  out.operand[1] = {OperandKind::Gpr, RAX * 8, out.width};
+  out.operand[0] = {OperandKind::Gpr, R8 * 8, out.width, OperandField::Opcode};
+  out.operand[1] = {OperandKind::Gpr, RAX * 8, out.width, OperandField::None};
 }
 
 void make_refusal(const u8* bytes, size_t available, size_t length, Handler handler, Instruction& out) {
@@ -237,7 +319,8 @@ Decoder::Status Decoder::decode(CodeSize size, bool real, const u8* bytes, size_
     return Status::Ok;
   }
   if (!ZYAN_SUCCESS(status)) {
-    make_refusal(bytes, available, 1, interpret_invalid, out);
+    // As long as all that was looked at: a store to any of it may make an instruction of it.
+    make_refusal(bytes, available, available, interpret_invalid, out);
     return Status::Ok;
   }
   const InstructionRow& row = instruction_row(static_cast<u16>(decoded.mnemonic));
@@ -266,6 +349,7 @@ Decoder::Status Decoder::decode(CodeSize size, bool real, const u8* bytes, size_
                     : out.has(prefix::kOperandSize) ? 2
                                                     : 8;
   fill_operands(decoded, operands, out);
+  note_flags(decoded, out);
   if (decoded.mnemonic == ZYDIS_MNEMONIC_PAUSE && decoded.raw.rex.B != 0) make_exchange_with_r8(out);
   // VEX.W makes their lengths 64 bits wide in 64-bit code alone; elsewhere it is ignored.
   if (size != CodeSize::Bits64 && (decoded.mnemonic == ZYDIS_MNEMONIC_VPCMPESTRI || decoded.mnemonic == ZYDIS_MNEMONIC_VPCMPESTRM)) {

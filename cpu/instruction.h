@@ -32,11 +32,28 @@ enum class OperandKind : u8 {
   Ymm,
 };
 
+/// Where the encoding names an operand; the translator puts host registers there.
+enum class OperandField : u8 {
+  None,    ///< Implied by the opcode, or not a register.
+  Reg,     ///< ModRM.reg
+  Rm,      ///< ModRM.rm, memory operands included.
+  Vvvv,    ///< VEX.vvvv
+  Opcode,  ///< The low three bits of the opcode.
+  Is4,     ///< The high four bits of the immediate.
+};
+
 struct Operand {
   OperandKind kind = OperandKind::None;
   u8 reg = 0;
   u8 bytes = 0;  ///< Size of the operand itself.
+  OperandField field = OperandField::None;
 };
+
+/// What an instruction does to its memory operand.
+namespace memory_access {
+inline constexpr u8 kRead = 1u << 0;
+inline constexpr u8 kWrite = 1u << 1;
+}  // namespace memory_access
 
 /// Prefixes that change what a handler does.
 namespace prefix {
@@ -74,6 +91,12 @@ struct Instruction {
   u8 opcode_offset = 0;    ///< Where legacy prefixes and REX end.
   u8 modrm_offset = 0;     ///< 0: no ModRM byte.
   bool ends_block = false; ///< Nothing is decoded past it.
+  u8 memory_access = 0;    ///< memory_access bits for the explicit memory operand, conditional accesses included.
+
+  // Arithmetic flags in their RFLAGS places, as the manual's tables have them.
+  u16 flags_read = 0;
+  u16 flags_written = 0;   ///< Always and all: flags that a count of 0 leaves alone are not here.
+  u16 flags_undefined = 0; ///< Those among them that the manual leaves undefined.
   /// What the selector found for the handler: a host thunk (cpu/interpreter/host_thunk.h).
   mutable const void* thunk = nullptr;
 

@@ -37,7 +37,21 @@ constexpr unsigned count_rows() {
 }
 static_assert(count_rows() == kRows, "a mnemonic stands twice in cpu/instructions.inc");
 
+constexpr std::array<bool, ZYDIS_MNEMONIC_MAX_VALUE + 1> make_float_rows() {
+  std::array<bool, ZYDIS_MNEMONIC_MAX_VALUE + 1> rows{};
+#define INST(mnemonic, klass, interpreter, translator, then) rows[ZYDIS_MNEMONIC_##mnemonic] = true;
+#include "cpu/instructions_float.inc"
+#undef INST
+  // Two names for strings and SSE forms.
+  rows[ZYDIS_MNEMONIC_MOVSD] = rows[ZYDIS_MNEMONIC_CMPSD] = true;
+  return rows;
+}
+
+constexpr auto kFloatRows = make_float_rows();
+
 }  // namespace
+
+bool is_float_row(u16 mnemonic) { return kFloatRows[mnemonic]; }
 
 const InstructionRow& instruction_row(u16 mnemonic) { return kTable[mnemonic]; }
 

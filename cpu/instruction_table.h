@@ -20,7 +20,9 @@ enum class InstructionClass : u8 {
   Interpreted,  ///< Never emitted, always interpreted.
 };
 
-enum class Translation : u8 { None, identical, branch, callout };
+/// identical: emitted as it is, memory operand replaced. branch and stack: jit/translate_branch.cpp,
+/// jit/translate_stack.cpp. callout: calls the handler.
+enum class Translation : u8 { None, identical, branch, stack, callout };
 
 enum class Then : u8 { Next, Ends };
 
@@ -34,6 +36,8 @@ struct InstructionRow {
 
 /// The row of a ZydisMnemonic; class None where there is none.
 const InstructionRow& instruction_row(u16 mnemonic);
+/// The row stands on the floating-point sheet: it may look at the x87 or vector units.
+bool is_float_row(u16 mnemonic);
 
 #define INST(mnemonic, klass, interpreter, translator, then) \
   Handler select_##interpreter(const Instruction& insn);

@@ -72,7 +72,7 @@ Result<void> interpret_invpcid(Cpu& cpu, const Instruction& insn) {
       cpu.mmu.flush_page(LinearAddr(descriptor[1]));
       break;
     case 2:
-      cpu.mmu.flush_all();
+      cpu.mmu.flush_translations();
       break;
     default:
       cpu.mmu.flush_non_global();

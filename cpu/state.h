@@ -5,6 +5,7 @@
 // Arithmetic flags are lazy: an instruction leaves its result and its carries, and whoever asks
 // computes the flag. See `LazyFlags`.
 
+#include <cstddef>
 #include <cstring>
 #include <type_traits>
 
@@ -196,7 +197,11 @@ struct CpuState {
   /// Sequence of RDRAND and RDSEED; seeded by `--seed`.
   u64 random = 0x9e37'79b9'7f4a'7c15;
 
+  /// Stands where XSAVE would put it: generated code moves the x87 unit with XSAVE64 and XRSTOR64,
+  /// which need their header 512 bytes on. Nothing else of the image is used.
   alignas(64) X87State x87;
+  u8 xsave_unused[512 - sizeof(X87State)] = {};
+  u64 xsave_header[8] = {1};  ///< XSTATE_BV: the x87 unit.
   alignas(64) u8 ymm[16][32] = {};
 
   u64& rip() { return gpr[kRipRegister]; }
@@ -241,5 +246,6 @@ struct CpuState {
   void serialize(Archive& archive);
 };
 static_assert(std::is_standard_layout_v<CpuState>);
+static_assert(offsetof(CpuState, xsave_header) - offsetof(CpuState, x87) == 512);
 
 }  // namespace doppel::cpu

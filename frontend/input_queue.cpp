@@ -16,14 +16,14 @@ constexpr const char* kHeading = "doppel-input 1";
 constexpr const char* kNames[] = {"serial0", "serial1", "keyboard", "reset"};
 constexpr size_t kMostWaiting = 1 << 20;
 
-devices::ByteReceiver& receiver(Machine& machine, InputQueue::Target target) {
+InputPort port_of(InputQueue::Target target) {
   switch (target) {
     case InputQueue::Target::Serial1:
-      return machine.board().serial_input(1);
+      return InputPort::Serial1;
     case InputQueue::Target::Keyboard:
-      return machine.board().keyboard_input();
+      return InputPort::Keyboard;
     default:
-      return machine.board().serial_input(0);
+      return InputPort::Serial0;
   }
 }
 
@@ -120,6 +120,14 @@ bool InputQueue::pending() const {
   return reset_waiting_;
 }
 
+bool InputQueue::deliverable(Machine& machine) const {
+  for (unsigned i = 0; i < kReceivers; ++i) {
+    const InputPort port = port_of(static_cast<Target>(i));
+    if (!waiting_[i].empty() && machine.receiver(port).room() > 0) return true;
+  }
+  return reset_waiting_;
+}
+
 std::optional<InputQueue::Stamp> InputQueue::next_stamp() const {
   if (recorded_.empty()) return std::nullopt;
   return recorded_.front().stamp;
@@ -144,12 +152,12 @@ InputQueue::Delivered InputQueue::deliver_recorded(Machine& machine) {
       recorded_.pop_front();
       return Delivered::Reset;
     }
-    devices::ByteReceiver& chip = receiver(machine, entry.target);
-    if (chip.room() < entry.bytes.size()) {
+    const InputPort port = port_of(entry.target);
+    if (machine.receiver(port).room() < entry.bytes.size()) {
       diverged_ = true;
       break;
     }
-    for (const u8 byte : entry.bytes) chip.receive(byte);
+    for (const u8 byte : entry.bytes) machine.receive(port, byte);
     recorded_.pop_front();
     result = Delivered::Bytes;
   }
@@ -167,12 +175,12 @@ InputQueue::Delivered InputQueue::deliver_from_host(Machine& machine) {
   for (unsigned i = 0; i < kReceivers; ++i) {
     std::deque<u8>& queue = waiting_[i];
     if (queue.empty()) continue;
-    devices::ByteReceiver& chip = receiver(machine, static_cast<Target>(i));
+    const InputPort port = port_of(static_cast<Target>(i));
     std::vector<u8> bytes;
-    while (!queue.empty() && chip.room() > 0) {
+    while (!queue.empty() && machine.receiver(port).room() > 0) {
       bytes.push_back(queue.front());
       queue.pop_front();
-      chip.receive(bytes.back());
+      machine.receive(port, bytes.back());
     }
     if (bytes.empty()) continue;
     write_entry(stamp, static_cast<Target>(i), bytes);

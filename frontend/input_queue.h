@@ -50,6 +50,8 @@ class InputQueue {
   void push_reset();
   /// Something waits to be delivered as soon as the machine can take it.
   bool pending() const;
+  /// Some of that could be delivered now.
+  bool deliverable(Machine& machine) const;
   bool reset_pending() const { return reset_waiting_; }
 
   /// Moment of the next entry of a replay.

@@ -10,6 +10,7 @@
 #include "frontend/byte_sinks.h"
 #include "frontend/file.h"
 #include "frontend/loaders/loader.h"
+#include "frontend/lockstep.h"
 #include "frontend/message.h"
 #include "frontend/monitor/hmp.h"
 #include "frontend/report.h"
@@ -70,6 +71,10 @@ Result<MachineConfig, Error> machine_config(const Options& options, Outputs& out
   config.ram_bytes = options.ram_bytes;
   config.icount_shift = options.icount_shift;
   config.seed = options.seed;
+  config.engine = options.engine;
+  config.jit = options.jit;
+  config.paging = options.paging;
+  config.lockstep = options.lockstep;
   config.board.rtc_start = options.rtc_start;
   config.board.debug_exit = options.debug_exit;
   config.board.fw_cfg_items = options.fw_cfg_items;
@@ -201,6 +206,8 @@ Result<RunOutcome, Error> run_options(const Options& options,
     std::fputs(report.autopsy->text().c_str(), stderr);
   }
   report.outcome = finished.outcome;
+  if (finished.outcome.kind == RunOutcome::Kind::EnginesDiffer)
+    std::fputs(machine->lockstep()->report().c_str(), stderr);
   if (!options.report_file.empty()) {
     report.state_hash = machine->state_hash();
     const std::string json = report_json(report, *machine);
@@ -229,6 +236,8 @@ int launch(const Options& options, const std::vector<std::string>& command) {
     case RunOutcome::Kind::VirtualTimeout:
     case RunOutcome::Kind::HostTimeout:
     case RunOutcome::Kind::ReplayDiverged:
+    case RunOutcome::Kind::EnginesDiffer:
+    case RunOutcome::Kind::PagingDiffers:
     case RunOutcome::Kind::Failed:
       say(outcome.reason);
       break;

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 
 #include <xxhash.h>
 
-#include "cpu/interpreter/interpreter.h"
+#include "cpu/base/log.h"
 #include "devices/pc_layout.h"
 #include "frontend/loaders/entry_state.h"
+#include "frontend/lockstep.h"
 
 namespace doppel::frontend {
 
@@ -17,18 +19,23 @@ namespace {
 
 u64 pages(u64 size_bytes) { return (size_bytes + kPageSize - 1) / kPageSize; }
 
+u64 own_frames(const MachineConfig& config) {
+  // With the RAM below 1 MiB of a machine that was given less.
+  return std::max(pages(config.ram_bytes), pages(layout::kHighRam)) + pages(config.firmware.size());
+}
+
 /// The TSC runs at 1 GHz whatever an instruction costs.
 constexpr u64 kTscHz = 1'000'000'000;
 
 }  // namespace
 
 u64 Machine::frames_needed(const MachineConfig& config) {
-  // With the RAM below 1 MiB of a machine that was given less.
-  return std::max(pages(config.ram_bytes), pages(layout::kHighRam)) + pages(config.firmware.size());
+  // A lockstep has three machines when it looks for the beginning of a difference.
+  return own_frames(config) * (config.engine == EngineKind::Lockstep ? 3 : 1);
 }
 
 Machine::Machine(const MachineConfig& config, mmu::MachineMemory& pool)
-    : config_(config), pmap_(pool, frames_needed(config)), memory_(pmap_, mmio_) {}
+    : config_(config), pmap_(pool, own_frames(config)), memory_(pmap_, mmio_) {}
 
 Machine::~Machine() = default;
 
@@ -52,9 +59,20 @@ Result<std::unique_ptr<Machine>, Error> Machine::create(const MachineConfig& con
       board, machine->memory_, machine->ports_, *machine->scheduler_,
       static_cast<devices::ProcessorLines&>(*machine),
       static_cast<devices::MachineControl&>(*machine));
-  machine->engine_ = std::make_unique<cpu::Interpreter>(cpu);
+  if (config.own_engine) {
+    machine->engine_ = config.own_engine(cpu);
+  } else {
+    DOPPEL_TRY(machine->engine_, make_engine(config.engine, cpu, config.jit));
+  }
+  cpu.mmu.set_paging_scheme(config.paging);
+  cpu.mmu.set_mismatch_hook([owner = machine.get()](std::string what) {
+    owner->note_paging_mismatch(std::move(what));
+  });
   machine->memory_.tracking().set_protect_hook(
       [&cpu](PhysAddr page) { cpu.mmu.page_became_tracked(page); });
+  if (config.engine == EngineKind::Lockstep) {
+    DOPPEL_TRY(machine->lockstep_, Lockstep::create(*machine, pool));
+  }
   return machine;
 }
 
@@ -95,10 +113,77 @@ loaders::BootContext Machine::boot_context() {
     memory_.read_bytes(PhysAddr(context.acpi_rsdp), context.rsdp);
   }
   context.long_mode = cpu_->has(cpu::Feature::lm);
+  if (lockstep_) lockstep_->boot_context_taken();
   return context;
 }
 
+void Machine::set_boot_plan(loaders::BootPlan plan) {
+  boot_plan_ = std::move(plan);
+  if (lockstep_) lockstep_->boot_plan_set();
+}
+
+std::string_view Machine::engine_name() const {
+  if (lockstep_) return frontend::engine_name(EngineKind::Lockstep);
+  return frontend::engine_name(translator_statistics(*engine_) != nullptr ? EngineKind::Translator
+                                                                         : EngineKind::Interpreter);
+}
+
+// ---- the doors -----------------------------------------------------------------------------------
+
 void Machine::reset() {
+  reset_alone();
+  if (lockstep_) lockstep_->reset();
+}
+
+cpu::ExitReason Machine::run(u64 budget) {
+  return lockstep_ ? lockstep_->run(budget) : engine_->run(budget);
+}
+
+void Machine::run_due() {
+  if (lockstep_) lockstep_->run_due();
+  scheduler_->run_due();
+}
+
+void Machine::skip_to(u64 time_ns) {
+  if (lockstep_) lockstep_->skip_to(time_ns);
+  scheduler_->skip_to(time_ns);
+}
+
+devices::ByteReceiver& Machine::receiver(InputPort port) {
+  switch (port) {
+    case InputPort::Serial1:
+      return board_->serial_input(1);
+    case InputPort::Keyboard:
+      return board_->keyboard_input();
+    case InputPort::Serial0:
+      break;
+  }
+  return board_->serial_input(0);
+}
+
+void Machine::receive(InputPort port, u8 byte) {
+  if (lockstep_) lockstep_->receive(port, byte);
+  receiver(port).receive(byte);
+}
+
+std::optional<MachineRequest> Machine::take_request() {
+  if (lockstep_) lockstep_->request_taken(request_);
+  return std::exchange(request_, std::nullopt);
+}
+
+void Machine::serialize(Archive& archive) {
+  serialize_alone(archive);
+  if (!lockstep_) return;
+  if (archive.is_loading()) {
+    lockstep_->loaded();
+  } else {
+    lockstep_->drop_caches();
+  }
+}
+
+// ---- this machine alone --------------------------------------------------------------------------
+
+void Machine::reset_alone() {
   request_.reset();
   board_->reset();
   cpu_->reset();
@@ -122,11 +207,7 @@ void Machine::drop_caches() {
   engine_->flush();
 }
 
-std::optional<MachineRequest> Machine::take_request() {
-  return std::exchange(request_, std::nullopt);
-}
-
-void Machine::serialize(Archive& archive) {
+void Machine::serialize_alone(Archive& archive) {
   // Saving drops what is cached too: afterwards both machines set accessed bits at the same
   // moments.
   drop_caches();
@@ -140,6 +221,39 @@ void Machine::serialize(Archive& archive) {
   cpu_->update_mode();
   cpu_->attention = true;
   drop_caches();
+}
+
+void Machine::become(Machine& other) {
+  // Stores go past A20 here, and tell whoever tracks a page.
+  memory_.set_a20(true);
+  static constexpr u8 kZeros[kPageSize] = {};
+  const auto take_page = [&](PhysAddr page, const u8* wanted) {
+    const u8* const mine = pmap_.peek(page);
+    if (std::memcmp(mine == nullptr ? kZeros : mine, wanted, kPageSize) == 0) return;
+    memory_.write_bytes(page, std::span(wanted, kPageSize));
+  };
+  other.pmap_.for_each_present(take_page);
+  std::vector<PhysAddr> extra;
+  pmap_.for_each_present([&](PhysAddr page, const u8*) {
+    if (other.pmap_.peek(page) == nullptr) extra.push_back(page);
+  });
+  for (const PhysAddr page : extra) take_page(page, kZeros);
+
+  std::vector<u8> bytes;
+  const auto copy = [&bytes](auto& from, auto& to) {
+    bytes.clear();
+    Archive saver = Archive::saver(bytes);
+    from.serialize(saver);
+    Archive loader = Archive::loader(bytes);
+    to.serialize(loader);
+  };
+  copy(*other.scheduler_, *scheduler_);
+  copy(*other.cpu_, *cpu_);
+  memory_.set_a20(other.memory_.a20());
+  copy(*other.board_, *board_);
+  request_ = other.request_;
+  cpu_->mmu.flush_all();
+  cpu_->attention = true;
 }
 
 std::string Machine::state_hash() {
@@ -194,6 +308,14 @@ void Machine::raise_init() { cpu_->raise_init(); }
 void Machine::raise_startup(u8 /*vector*/) {
   // Only a processor that waits for a startup message after INIT takes one; the boot processor
   // never does.
+}
+
+void Machine::note_paging_mismatch(std::string what) {
+  if (!paging_mismatches_.insert(what).second) return;
+  log::warn("machine", "--mmu check, after %llu instructions: %s",
+            static_cast<unsigned long long>(cpu_->state.retired), what.c_str());
+  if (paging_mismatch_.empty()) paging_mismatch_ = std::move(what);
+  cpu_->attention = true;
 }
 
 void Machine::request(const MachineRequest& wanted) {

@@ -7,8 +7,10 @@
 // (INTR, NMI, A20, reset) back. What chips ask of the machine as a whole is kept as a request that
 // the run loop takes between instructions. Nothing is global: a process may hold many machines.
 
+#include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "cpu/cpu.h"
@@ -16,6 +18,7 @@
 #include "cpu/environment.h"
 #include "devices/pc_board.h"
 #include "devices/scheduler.h"
+#include "frontend/engine_choice.h"
 #include "frontend/loaders/boot_plan.h"
 #include "mmu/io_map.h"
 #include "mmu/machine_memory.h"
@@ -31,6 +34,17 @@ struct MachineConfig {
   cpu::CpuModel model;
   unsigned icount_shift = 0;  ///< An instruction takes 2^shift ns.
   u64 seed = 0;
+  EngineKind engine = kDefaultEngine;
+  jit::TranslatorOptions jit;
+  mmu::PagingScheme paging = kDefaultPaging;
+  /// Both in instructions. @see frontend/lockstep.h
+  struct LockstepIntervals {
+    u64 interval = 10'000;            ///< Between comparisons of the processors,
+    u64 whole_interval = 20'000'000;  ///< and between those of everything.
+  };
+  LockstepIntervals lockstep;
+  /// Tests: another engine in place of the one that `engine` names.
+  std::function<std::unique_ptr<cpu::Engine>(cpu::Cpu&)> own_engine;
   std::vector<u8> firmware;  ///< Empty: direct boot, and RAM where firmware would be.
   /// `ram_bytes` and `cpus` are filled in by the machine.
   devices::BoardConfig board;
@@ -42,7 +56,13 @@ struct MachineRequest {
   Kind kind = Kind::Reset;
   devices::MachineControl::ResetCause cause = devices::MachineControl::ResetCause::Other;
   int status = 0;  ///< Exit.
+  bool operator==(const MachineRequest&) const = default;
 };
+
+/// Where bytes reach a machine from outside.
+enum class InputPort : u8 { Serial0, Serial1, Keyboard };
+
+class Lockstep;
 
 class Machine final : private cpu::Environment,
                       private devices::ProcessorLines,
@@ -59,13 +79,26 @@ class Machine final : private cpu::Environment,
   /// Writes the ACPI tables and says what a loader must know; for direct boots.
   loaders::BootContext boot_context();
   /// What every reset starts from now on.
-  void set_boot_plan(loaders::BootPlan plan) { boot_plan_ = std::move(plan); }
+  void set_boot_plan(loaders::BootPlan plan);
   const loaders::BootPlan& boot_plan() const { return boot_plan_; }
+
+  // What the run loop does to a machine. These are all doors by which anything gets in; a lockstep
+  // does the same to its reference.
 
   /// The RESET line: chips and processor, then the boot plan. Needed once before the first run.
   void reset();
   std::optional<MachineRequest> take_request();
-  cpu::ExitReason run(u64 budget) { return engine_->run(budget); }
+  cpu::ExitReason run(u64 budget);
+  /// Events whose time has come.
+  void run_due();
+  /// A halted machine: time jumps.
+  void skip_to(u64 time_ns);
+  /// A byte from outside; there must be room for it.
+  void receive(InputPort port, u8 byte);
+  devices::ByteReceiver& receiver(InputPort port);
+  /// Null unless the engine is `lockstep`.
+  Lockstep* lockstep() { return lockstep_.get(); }
+
   /// Forgets what was derived from memory: decoded code and translations. No effect on the guest.
   void drop_caches();
 
@@ -76,14 +109,30 @@ class Machine final : private cpu::Environment,
   devices::PcBoard& board() { return *board_; }
   devices::Scheduler& scheduler() { return *scheduler_; }
   mmu::PhysicalMemory& memory() { return memory_; }
+  const mmu::PhysicalMemory& memory() const { return memory_; }
   mmu::Pmap& pmap() { return pmap_; }
+  const mmu::Pmap& pmap() const { return pmap_; }
   u64 now_ns() const { return scheduler_->now_ns(); }
   const MachineConfig& config() const { return config_; }
+  /// The first sentence of `--mmu check`; empty while shadow page tables and walks agree.
+  const std::string& paging_mismatch() const { return paging_mismatch_; }
+  /// What runs it in truth: "interp", "jit" or "lockstep".
+  std::string_view engine_name() const;
 
   /// Everything the guest could tell apart. A machine that failed to load must be thrown away.
   void serialize(Archive& archive);
   /// 32 hexadecimal digits: equal for machines that no guest could tell apart.
   std::string state_hash();
+
+  // ---- for the lockstep: this machine alone, without its reference ---------------------------
+
+  void reset_alone();
+  void serialize_alone(Archive& archive);
+  const std::optional<MachineRequest>& pending_request() const { return request_; }
+  void forget_request() { request_.reset(); }
+  /// Takes over the state of a machine of the same configuration. Engines keep what they derived
+  /// from memory that is the same in both.
+  void become(Machine& other);
 
  private:
   Machine(const MachineConfig& config, mmu::MachineMemory& pool);
@@ -116,6 +165,7 @@ class Machine final : private cpu::Environment,
   void request_exit(int status) override;
   void set_a20(bool on) override;
   void request(const MachineRequest& wanted);
+  void note_paging_mismatch(std::string what);
 
   const MachineConfig config_;
   mmu::Pmap pmap_;
@@ -128,6 +178,9 @@ class Machine final : private cpu::Environment,
   std::unique_ptr<cpu::Engine> engine_;
   loaders::BootPlan boot_plan_;
   std::optional<MachineRequest> request_;
+  std::unique_ptr<Lockstep> lockstep_;
+  std::string paging_mismatch_;
+  std::set<std::string> paging_mismatches_;  // Each is told once.
 };
 
 }  // namespace doppel::frontend

@@ -13,6 +13,8 @@ Error bad(std::string message) { return Error{std::move(message)}; }
 std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
 
 constexpr u64 kMebibyte = u64{1} << 20;
+// Blocks jump to each other with 32-bit distances.
+constexpr u64 kLargestCache = u64{1} << 30;
 // A guest may have what 40 physical address bits reach, and some room for the hole below 4 GiB.
 constexpr u64 kMostRam = u64{512} << 30;
 
@@ -173,7 +175,7 @@ OptionResult apply_rtc(OptionBuilder& builder, std::string_view value) {
 
 OptionResult apply_log_items(OptionBuilder& builder, std::string_view value) {
   static constexpr std::string_view kItems[] = {
-      "in_asm", "exec", "int", "cpu", "mmu", "cpu_reset", "guest_errors", "unimp", "nochain"};
+      "in_asm", "out_asm", "exec", "int", "cpu", "mmu", "cpu_reset", "guest_errors", "unimp", "nochain"};
   for (const std::string& item : split_commas(value)) {
     if (item == "help" || item == "?") {
       builder.options.action = Options::Action::LogHelp;
@@ -188,8 +190,47 @@ OptionResult apply_log_items(OptionBuilder& builder, std::string_view value) {
 }
 
 OptionResult apply_engine(OptionBuilder& builder, std::string_view value) {
-  (void)builder;
-  return value == "interp" ? OptionResult{} : bad(quoted(value) + ": there is interp");
+  for (const EngineKind kind :
+       {EngineKind::Interpreter, EngineKind::Translator, EngineKind::Lockstep}) {
+    if (value != engine_name(kind)) continue;
+    builder.options.engine = kind;
+    return {};
+  }
+  return bad(quoted(value) + ": there are jit, interp and lockstep");
+}
+
+OptionResult apply_paging(OptionBuilder& builder, std::string_view value) {
+  if (value == "nested")
+    builder.options.paging = mmu::PagingScheme::Nested;
+  else if (value == "shadow")
+    builder.options.paging = mmu::PagingScheme::Shadow;
+  else if (value == "check")
+    builder.options.paging = mmu::PagingScheme::Check;
+  else
+    return bad(quoted(value) + " is not shadow, nested or check");
+  return {};
+}
+
+OptionResult apply_cache_size(OptionBuilder& builder, std::string_view value) {
+  const auto size = parse_size(value, kMebibyte);
+  if (!size || *size < kMebibyte || *size > kLargestCache)
+    return bad(quoted(value) + " is not a size from 1M to 1G");
+  builder.options.jit.cache_bytes = *size;
+  return {};
+}
+
+OptionResult apply_threshold(OptionBuilder& builder, std::string_view value) {
+  const auto number = parse_number(value);
+  if (!number || *number > 1'000'000) return bad(quoted(value) + " is not 0 to 1000000");
+  builder.options.jit.threshold = static_cast<unsigned>(*number);
+  return {};
+}
+
+OptionResult apply_interval(u64& out, std::string_view value) {
+  const auto number = parse_number(value);
+  if (!number || *number == 0) return bad(quoted(value) + " is not a number of instructions");
+  out = *number;
+  return {};
 }
 
 OptionResult apply_exit_style(OptionBuilder& builder, std::string_view value) {
@@ -273,9 +314,15 @@ constexpr OptionRow kRows[] = {
   {"rtc",        "base=utc|localtime|DATE", "Start of the calendar clock; 2024-01-01 by default", apply_rtc},
   {"d",          "ITEM[,ITEM]",  "What is logged; help lists the items", apply_log_items},
   {"D",          "FILE",         "Where -d goes instead of stderr", TEXT(log_file)},
-  {"dfilter",    "RANGE[,RANGE]", "Addresses that -d in_asm, exec and cpu keep: A+LEN, A-LEN, A..B", TEXT(log_filter)},
+  {"dfilter",    "RANGE[,RANGE]", "Addresses that -d in_asm, out_asm, exec and cpu keep: A+LEN, A-LEN, A..B", TEXT(log_filter)},
 
-  {"engine",     "interp",       "What executes instructions", apply_engine},
+  {"engine",     "jit|interp|lockstep", "What executes instructions: the translator, the interpreter, or both, compared", apply_engine},
+  {"jit-cache",  "SIZE",         "Room for translated code; 32M by default", apply_cache_size},
+  {"jit-threshold", "N",         "How often a block runs before it is translated", apply_threshold},
+  {"jit-verify", "",             "Checks every translated block before it runs", FLAG(options.jit.verify)},
+  {"lockstep-interval", "N",     "Instructions between comparisons of the processors; 10000 by default", [](OptionBuilder& b, std::string_view v) { return apply_interval(b.options.lockstep.interval, v); }},
+  {"lockstep-whole-interval", "N", "Instructions between comparisons of chips and memory; 20000000 by default", [](OptionBuilder& b, std::string_view v) { return apply_interval(b.options.lockstep.whole_interval, v); }},
+  {"mmu",        "shadow|nested|check", "How a linear address is looked up: shadow page tables, the guest's tables, or both, compared", apply_paging},
   {"seed",       "N",            "Start of the guest's random numbers", apply_seed},
   {"timeout-virtual", "TIME",    "Ends the run after this much virtual time, status 122", [](OptionBuilder& b, std::string_view v) { return apply_duration(b.options.timeout_virtual_ns, v); }},
   {"timeout-host", "TIME",       "Ends the run after this much time here, status 124", [](OptionBuilder& b, std::string_view v) { return apply_duration(b.options.timeout_host_ns, v); }},

@@ -15,6 +15,8 @@
 #include "cpu/base/result.h"
 #include "cpu/base/types.h"
 #include "devices/pc_board.h"
+#include "frontend/engine_choice.h"
+#include "frontend/machine.h"
 
 namespace doppel::frontend {
 
@@ -72,6 +74,12 @@ struct Options {
   std::optional<u64> timeout_virtual_ns;
   std::optional<u64> timeout_host_ns;
   bool qemu_exit_style = false;
+
+  // What runs it.
+  EngineKind engine = kDefaultEngine;
+  jit::TranslatorOptions jit;
+  mmu::PagingScheme paging = kDefaultPaging;
+  MachineConfig::LockstepIntervals lockstep;
 
   // What is written down.
   std::vector<std::string> log_items;

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "frontend/lockstep.h"
+
 namespace doppel::frontend {
 namespace {
 
@@ -50,6 +52,38 @@ Json autopsy_json(const Autopsy& autopsy) {
   return json;
 }
 
+/// Names as in jit/translator.h; null where nothing is translated.
+Json jit_json(const jit::TranslatorStatistics* found) {
+  if (found == nullptr) return nullptr;
+  const jit::TranslatorStatistics& s = *found;
+  return {{"blocks", s.blocks},
+          {"live_blocks", s.live_blocks},
+          {"guest_instructions", s.guest_instructions},
+          {"guest_bytes", s.guest_bytes},
+          {"host_bytes", s.host_bytes},
+          {"translate_ns", s.translate_ns},
+          {"entries", s.entries},
+          {"interpreted_blocks", s.interpreted_blocks},
+          {"links", s.links},
+          {"lookups", s.lookups},
+          {"misses", s.misses},
+          {"slow_accesses", s.slow_accesses},
+          {"callouts", s.callouts},
+          {"invalidated", s.invalidated},
+          {"evicted", s.evicted},
+          {"flushes", s.flushes}};
+}
+
+Json lockstep_json(Machine& machine) {
+  const Lockstep* const lockstep = machine.lockstep();
+  if (lockstep == nullptr) return nullptr;
+  return {{"interval", machine.config().lockstep.interval},
+          {"whole_interval", machine.config().lockstep.whole_interval},
+          {"comparisons", lockstep->counters().comparisons},
+          {"whole_comparisons", lockstep->counters().whole_comparisons},
+          {"difference", lockstep->report()}};
+}
+
 }  // namespace
 
 std::string report_json(const Report& report, Machine& machine) {
@@ -79,9 +113,13 @@ std::string report_json(const Report& report, Machine& machine) {
   const u64 resident = machine.pmap().frames_in_use() * kPageSize;
   json["memory"] = {
       {"guest", machine.config().ram_bytes}, {"resident", resident}, {"shared", 0}, {"saved", 0}};
-  json["translator"] = {
-      {"blocks", engine.blocks_decoded}, {"bytes", 0}, {"flushes", engine.cache_flushes}};
-  json["engine"] = {{"name", "interp"},
+  const jit::TranslatorStatistics* const jit = translator_statistics(machine.engine());
+  json["translator"] = {{"blocks", jit != nullptr ? jit->blocks : engine.blocks_decoded},
+                        {"bytes", jit != nullptr ? jit->host_bytes : 0},
+                        {"flushes", jit != nullptr ? jit->flushes : engine.cache_flushes}};
+  json["jit"] = jit_json(jit);
+  json["lockstep"] = lockstep_json(machine);
+  json["engine"] = {{"name", machine.engine_name()},
                     {"block_lookups", engine.block_lookups},
                     {"blocks_invalidated", engine.blocks_invalidated},
                     {"instructions_decoded", engine.instructions_decoded}};

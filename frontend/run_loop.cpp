@@ -5,6 +5,7 @@
 
 #include "cpu/base/log.h"
 #include "frontend/autopsy.h"
+#include "frontend/lockstep.h"
 #include "frontend/terminal.h"
 
 namespace doppel::frontend {
@@ -28,6 +29,8 @@ constexpr int kStatusTripleFault = 120;
 constexpr int kStatusVirtualLimit = 122;
 constexpr int kStatusHostLimit = 124;
 constexpr int kStatusFailed = 2;
+// "A mistake in doppel itself", docs/options.md, "Exit status".
+constexpr int kStatusInternal = 4;
 
 RunOutcome ending(Kind kind, int status, std::string reason) {
   return {kind, status, std::move(reason)};
@@ -76,6 +79,10 @@ const char* RunOutcome::name() const {
       return "host_timeout";
     case Kind::ReplayDiverged:
       return "replay_diverged";
+    case Kind::EnginesDiffer:
+      return "engines_differ";
+    case Kind::PagingDiffers:
+      return "paging_differs";
     case Kind::Failed:
       break;
   }
@@ -91,6 +98,13 @@ RunLoop::RunLoop(Machine& machine, InputQueue& queue, Console& console, RunConfi
 
 RunOutcome RunLoop::run() {
   started_ns_ = visited_ns_ = flushed_ns_ = host_ns();
+  RunOutcome outcome = run_to_end();
+  if (Lockstep* const lockstep = machine_.lockstep(); lockstep != nullptr) lockstep->compare_all();
+  if (Ending end = check_engines()) return *end;
+  return outcome;
+}
+
+RunOutcome RunLoop::run_to_end() {
   for (;;) {
     if (Ending end = look_around()) return *end;
     const u64 instructions = budget();
@@ -110,12 +124,21 @@ RunOutcome RunLoop::run() {
   }
 }
 
+RunLoop::Ending RunLoop::check_engines() {
+  if (!machine_.paging_mismatch().empty())
+    return ending(Kind::PagingDiffers, kStatusInternal, machine_.paging_mismatch());
+  const Lockstep* const lockstep = machine_.lockstep();
+  if (lockstep == nullptr || lockstep->difference().empty()) return std::nullopt;
+  return ending(Kind::EnginesDiffer, kStatusInternal, lockstep->difference());
+}
+
 RunLoop::Ending RunLoop::look_around() {
+  if (Ending end = check_engines()) return end;
   if (Ending end = take_request()) return end;
   if (machine_.cpu().state.shutdown) {
     if (Ending end = after_triple_fault()) return end;
   }
-  machine_.scheduler().run_due();
+  machine_.run_due();
   if (Ending end = take_request()) return end;
   if (Ending end = check_limits()) return end;
   if (Ending end = save_if_due()) return end;
@@ -287,12 +310,13 @@ RunLoop::Ending RunLoop::idle() {
   if (const auto stamp = queue_.next_stamp(); stamp && stamp->instructions == state.retired) {
     next = std::min(next, stamp->time_ns);
   }
-  if (next <= now || queue_.pending()) return std::nullopt;
+  // Bytes that no chip has room for do not hold time up: the guest may never fetch those before them.
+  if (next <= now || queue_.deliverable(machine_)) return std::nullopt;
   if (next == devices::Scheduler::kNever) return wait_for_input_only();
   if (config_.real_time) {
     skip_in_real_time(next);
   } else {
-    machine_.scheduler().skip_to(next);
+    machine_.skip_to(next);
   }
   return std::nullopt;
 }
@@ -310,12 +334,11 @@ RunLoop::Ending RunLoop::wait_for_input_only() {
 }
 
 void RunLoop::skip_in_real_time(u64 until_ns) {
-  devices::Scheduler& scheduler = machine_.scheduler();
-  const u64 now = scheduler.now_ns();
+  const u64 now = machine_.now_ns();
   const u64 wait = until_ns - now;
   if (idle_debt_ns_ + wait < kShortestSleep) {
     idle_debt_ns_ += wait;
-    scheduler.skip_to(until_ns);
+    machine_.skip_to(until_ns);
     return;
   }
   idle_debt_ns_ = 0;
@@ -326,7 +349,7 @@ void RunLoop::skip_in_real_time(u64 until_ns) {
   const u64 elapsed = static_cast<u64>(host_ns() - begin);
   visited_ns_ = 0;
   // Woken early by a key or a signal: only the time that has passed.
-  scheduler.skip_to(typed || elapsed < wait ? now + std::min(elapsed, wait) : until_ns);
+  machine_.skip_to(typed || elapsed < wait ? now + std::min(elapsed, wait) : until_ns);
 }
 
 i64 RunLoop::host_ns() const {

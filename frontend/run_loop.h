@@ -47,6 +47,8 @@ struct RunOutcome {
     VirtualTimeout,
     HostTimeout,
     ReplayDiverged,
+    EnginesDiffer,  ///< Lockstep: the two machines are no longer the same.
+    PagingDiffers,  ///< --mmu check: the shadow page tables and the walk disagree.
     Failed,  ///< The host could not do something that was asked for.
   };
   Kind kind = Kind::Shutdown;
@@ -78,9 +80,11 @@ class RunLoop {
  private:
   using Ending = std::optional<RunOutcome>;
 
+  RunOutcome run_to_end();
   Ending look_around();
   Ending take_request();
   Ending after_triple_fault();
+  Ending check_engines();
   Ending check_limits();
   Ending save_if_due();
   Ending deliver_input();

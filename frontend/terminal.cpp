@@ -23,7 +23,9 @@ void restore_mode() {
 void set_handler(int signal, void (*handler)(int), int flags) {
   struct sigaction action = {};
   action.sa_handler = handler;
-  action.sa_flags = flags;
+  // Translated code runs on a small stack of its own; its engine gives the thread another one for
+  // signals. Where there is none the flag means nothing.
+  action.sa_flags = flags | SA_ONSTACK;
   sigemptyset(&action.sa_mask);
   ::sigaction(signal, &action, nullptr);
 }

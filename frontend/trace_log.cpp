@@ -7,8 +7,10 @@
 
 #include <unistd.h>
 
+#include "cpu/base/log.h"
 #include "frontend/cpu_dump.h"
 #include "frontend/guest_view.h"
+#include "frontend/listing.h"
 #include "frontend/option_values.h"
 
 namespace doppel::frontend {
@@ -20,6 +22,7 @@ struct Item {
 };
 constexpr Item kItems[] = {
     {"in_asm", "guest code when it is decoded"},
+    {"out_asm", "host code of each block when it is translated, under the guest's"},
     {"exec", "each block before it runs"},
     {"int", "exceptions and interrupts before they are delivered"},
     {"cpu", "registers before each block"},
@@ -88,6 +91,8 @@ Result<std::unique_ptr<TraceLog>, Error> TraceLog::create(const std::vector<std:
   for (const std::string& item : items) {
     if (item == "in_asm")
       log->in_asm_ = true;
+    else if (item == "out_asm")
+      log->out_asm_ = true;
     else if (item == "exec")
       log->exec_ = true;
     else if (item == "int")
@@ -124,6 +129,23 @@ void TraceLog::attach(Machine& machine) {
   machine_ = &machine;
   decoder_.emplace(machine.cpu().model());
   if (in_asm_ || exec_ || interrupts_ || registers_ || mmu_) machine.cpu().trace = this;
+  if (!out_asm_) return;
+  if (translator_statistics(machine.engine()) == nullptr)
+    log::info("machine", "-d out_asm: the interpreter makes no host code");
+  watch_translations(machine.engine(), [this](const jit::Listing& listing) { translated(listing); });
+}
+
+void TraceLog::translated(const jit::Listing& listing) {
+  const u64 size = listing.guest.empty() ? 1 : listing.guest.size();
+  const LinearAddr first(listing.guest_rip);
+  // A block passes with its first instruction or any of those behind it.
+  u64 at = first.value;
+  bool wanted = filter_.empty();
+  for (u64 i = 0; i < size && !wanted; ++i) {
+    wanted = passes(LinearAddr(at));
+    if (i < listing.guest.size()) at += listing.guest[i].length;
+  }
+  if (wanted) std::fputs(out_asm(listing, *decoder_).c_str(), file_);
 }
 
 bool TraceLog::passes(LinearAddr address) const {

@@ -52,8 +52,10 @@ class TraceLog final : public cpu::TraceSink {
  private:
   TraceLog() = default;
   bool passes(LinearAddr address) const;
+  void translated(const jit::Listing& listing);
 
   bool in_asm_ = false;
+  bool out_asm_ = false;
   bool exec_ = false;
   bool interrupts_ = false;
   bool registers_ = false;

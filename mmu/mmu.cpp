@@ -12,6 +12,7 @@
 
 #include "cpu/base/bits.h"
 #include "cpu/base/check.h"
+#include "mmu/shadow_page_table.h"
 
 namespace doppel::mmu {
 
@@ -34,9 +35,10 @@ size_t bytes_left_in_page(LinearAddr address) { return kPageSize - address.page_
 
 Mmu::Mmu(PhysicalMemory& memory, unsigned linear_bits)
     : memory_(memory), walker_(memory), linear_bits_(linear_bits) {
-  for (auto& table : tables_) table = std::make_unique<ShadowTlb>();
   select_table();
 }
+
+Mmu::~Mmu() { set_paging_scheme(PagingScheme::Nested); }
 
 // ---- checks -------------------------------------------------------------------------------------
 
@@ -72,20 +74,18 @@ void Mmu::note_breakpoints(LinearAddr address, size_t size, bool stores) {
 
 // ---- translation --------------------------------------------------------------------------------
 
-Result<Mmu::Target> Mmu::translate(LinearAddr address, Access access, Class rights, bool implicit) {
-  const ShadowTlb::Entry& entry = tables_[rights]->slot(access, address);
-  if (entry.tag == address.page().value) {
-    return Target{reinterpret_cast<u8*>(address.value + entry.addend), PhysAddr(), true};
-  }
+Result<Mmu::Target> Mmu::translate(LinearAddr address, Access access, PrivilegeClass rights, bool implicit) {
+  if (u8* host = table_of(rights).find(access, address, 1)) return Target{host, PhysAddr(), true};
   return refill(address, access, rights, implicit);
 }
 
-Result<Mmu::Target> Mmu::refill(LinearAddr address, Access access, Class rights, bool implicit) {
+Result<Mmu::Target> Mmu::refill(LinearAddr address, Access access, PrivilegeClass rights, bool implicit) {
+  if (index_is_poor_) [[unlikely]] change_index();
   const LinearAddr page = address.page();
   // Loads and stores of one page stand apart: video memory is often read and written in turn.
   const u64 offset = static_cast<u64>(access) * (kSlowPages / 4);
   SlowPage& slow = slow_pages_[(page.page_number() + offset) % kSlowPages];
-  if (slow.tag == page.value && slow.generation == generation_ && slow.access == access &&
+  if (slow.linear == page && slow.generation == generation_ && slow.access == access &&
       slow.rights == rights) {
     const PhysicalMemory::HostPage host = memory_.host_page(slow.page);
     // If it can be reached directly by now, the walk below fills the table.
@@ -93,11 +93,10 @@ Result<Mmu::Target> Mmu::refill(LinearAddr address, Access access, Class rights,
     if (!is_direct) return Target{nullptr, slow.page + address.page_offset(), host.data != nullptr};
   }
 
-  WalkRequest request{access, rights == kUser ? Privilege::User : Privilege::Supervisor,
-                      rights == kSupervisorAc};
+  WalkRequest request{access, rights == PrivilegeClass::User ? Privilege::User : Privilege::Supervisor,
+                      rights == PrivilegeClass::SupervisorAc};
   if (implicit) request.privilege = Privilege::Implicit;
-  ++counters_.walks;
-  auto walked = walker_.walk(context_, address, request);
+  auto walked = look_up(address, request);
   if (!walked.ok()) [[unlikely]] {
     if (walked.error().vector == Vector::PF) ++counters_.true_faults;
     return walked.error();
@@ -109,9 +108,11 @@ Result<Mmu::Target> Mmu::refill(LinearAddr address, Access access, Class rights,
   const PhysAddr physical = memory_.apply_a20(found.page);
 
   Target target{nullptr, physical + address.page_offset(), host.data != nullptr};
-  ShadowTlb& table = *tables_[rights];
+  ShadowTlb& own = table_of(rights);
+  u64 evicted = TlbConflicts::kNone;
   const auto fill = [&](Access kind) {
-    table.fill(kind, page, host.data, found.global, physical);
+    const u64 tag = own.fill(kind, page, host.data, found.global);
+    if (tag != ShadowTlb::kInvalid) evicted = -tag << kPageShift;
     ++counters_.refills;
   };
   if (host.data != nullptr) {
@@ -130,17 +131,19 @@ Result<Mmu::Target> Mmu::refill(LinearAddr address, Access access, Class rights,
         if (direct_store) fill(Access::Write);
         break;
       case Access::Fetch:
-        fill(Access::Fetch);
+        own.fill_fetch(page, host.data, found.global, physical, fetch_id(page, physical));
+        ++counters_.refills;
         break;
     }
+    if (access != Access::Fetch && conflicts_.note(page.value, evicted)) index_is_poor_ = true;
     if (access != Access::Write || direct_store) target.host = host.data + address.page_offset();
   }
-  if (target.host == nullptr) slow = {page.value, generation_, physical, access, rights};
+  if (target.host == nullptr) slow = {page, generation_, physical, access, rights};
   return target;
 }
 
-Result<void> Mmu::translate_all(LinearAddr address, size_t size, Access access, Class rights,
-                                bool implicit, Targets& targets) {
+Result<void> Mmu::translate_each(LinearAddr address, size_t size, Access access,
+                                 PrivilegeClass rights, bool implicit, Targets& targets) {
   while (size != 0) {
     address = wrap(address);
     DOPPEL_TRY(const Target target, translate(address, access, rights, implicit));
@@ -150,6 +153,20 @@ Result<void> Mmu::translate_all(LinearAddr address, size_t size, Access access, 
     size -= count;
   }
   return {};
+}
+
+Result<void> Mmu::translate_all(LinearAddr address, size_t size, Access access,
+                                PrivilegeClass rights, bool implicit, Targets& targets) {
+  const u64 trackings = pages_tracked();
+  DOPPEL_TRY(translate_each(address, size, access, rights, implicit, targets));
+  if (pages_tracked() == trackings || targets.size() < 2) return {};
+  // The walk for one page may have made another one a tracked page table, which must not be stored
+  // to directly: once more, and nothing becomes tracked this time.
+  targets.clear();
+  const bool may_track = std::exchange(may_track_, false);
+  const Result<void> again = translate_each(address, size, access, rights, implicit, targets);
+  may_track_ = may_track;
+  return again;
 }
 
 // ---- transfer -----------------------------------------------------------------------------------
@@ -203,7 +220,7 @@ void Mmu::store(const Target& target, const u8* in, size_t size) {
 
 // Exactly one of `out` and `in` is set, or neither for a probe.
 Result<void> Mmu::access_pages(LinearAddr address, u8* out, const u8* in, size_t size,
-                               Access access, Class rights, bool implicit) {
+                               Access access, PrivilegeClass rights, bool implicit) {
   DOPPEL_CHECK(size <= kMaxAccessBytes, "an access of more than 64 KiB");
   if (size == 0) return {};
   address = wrap(address);
@@ -297,13 +314,25 @@ Result<void> Mmu::probe(LinearAddr address, size_t size, Access access) {
 u8* Mmu::direct_span(LinearAddr address, size_t size, Access access) {
   address = wrap(address);
   if (size == 0 || has_checks() || address.page_offset() + size > kPageSize) return nullptr;
-  const ShadowTlb::Entry& entry = tables_[class_]->slot(access, address);
-  if (entry.tag == address.page().value) return reinterpret_cast<u8*>(address.value + entry.addend);
+  if (u8* host = active_->find(access, address, 1)) return host;
   if (!check(address, size, true).ok()) return nullptr;
   const u64 true_faults = counters_.true_faults;
+  // The caller may hold a span for stores from the call before.
+  const bool may_track = std::exchange(may_track_, false);
   const auto target = translate(address, access, class_, false);
+  may_track_ = may_track;
   counters_.true_faults = true_faults;  // A fault here is not delivered: the access itself follows.
   return target.ok() ? target.value().host : nullptr;
+}
+
+bool Mmu::make_direct(LinearAddr address, size_t size, Access access, bool reads_first) {
+  ++counters_.misses;
+  if (size == 0 || has_checks() || address.page_offset() + size > kPageSize) return false;
+  if (address != wrap(address) || !check(address, size, true).ok()) return false;
+  const u64 true_faults = counters_.true_faults;
+  const bool found = translate(address, reads_first ? Access::Read : access, class_, false).ok();
+  counters_.true_faults = true_faults;
+  return found && active_->find(access, address, size) != nullptr;
 }
 
 // Simplified: data breakpoints do not see the processor's own accesses.
@@ -311,11 +340,11 @@ Result<void> Mmu::system_access(LinearAddr address, void* data, size_t size, Acc
   u8* bytes = static_cast<u8*>(data);
   const bool stores = access == Access::Write;
   return access_pages(address, stores ? nullptr : bytes, stores ? bytes : nullptr, size, access,
-                      kSupervisor, true);
+                      PrivilegeClass::Supervisor, true);
 }
 
 Result<void> Mmu::probe_system(LinearAddr address, size_t size, Access access) {
-  return access_pages(address, nullptr, nullptr, size, access, kSupervisor, true);
+  return access_pages(address, nullptr, nullptr, size, access, PrivilegeClass::Supervisor, true);
 }
 
 Result<Mmu::FetchPage> Mmu::fetch_slow(LinearAddr address) {

@@ -14,8 +14,10 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <utility>
 
 #include <boost/container/static_vector.hpp>
@@ -25,9 +27,11 @@
 #include "cpu/arch/paging.h"
 #include "cpu/base/address.h"
 #include "cpu/base/archive.h"
+#include "mmu/fetch_ids.h"
 #include "mmu/page_walker.h"
 #include "mmu/physical_memory.h"
 #include "mmu/shadow_tlb.h"
+#include "mmu/tlb_conflicts.h"
 
 namespace doppel::mmu {
 
@@ -42,6 +46,16 @@ struct MmuCounters {
   u64 page_flushes = 0;    ///< INVLPG and INVPCID of one address.
   u64 mmio = 0;            ///< Accesses that went to a device.
   u64 tracked_stores = 0;  ///< Stores to pages somebody watches.
+  u64 index_changes = 0;   ///< The slots of the shadow TLB were chosen anew.
+  u64 shadow_hits = 0;     ///< Misses that the shadow page tables answered without a walk.
+  u64 shadow_drops = 0;    ///< Translations and spaces they forgot: the guest changed its tables.
+};
+
+/// How a miss of the shadow TLB finds its page.
+enum class PagingScheme : u8 {
+  Nested,  ///< The guest's tables are walked.
+  Shadow,  ///< Shadow page tables are asked first.
+  Check,   ///< Both, compared; the walk counts.
 };
 
 /// Raised by data accesses that touch an enabled data breakpoint (DR0-DR3). The MMU only collects.
@@ -57,9 +71,23 @@ struct UpdateSlot {
   LinearAddr address;
 };
 
+class ShadowPageTable;
+
 class Mmu {
  public:
+  /// Which of the shadow TLBs an access looks in.
+  enum class PrivilegeClass : u8 {
+    Supervisor,
+    User,
+    SupervisorAc,  ///< Supervisor with RFLAGS.AC, where SMAP is on.
+    NeverFilled,   ///< Active while data breakpoints or alignment checks look at every access.
+  };
+  static constexpr size_t kPrivilegeClasses = 4;
+
   Mmu(PhysicalMemory& memory, unsigned linear_bits = 48);
+  Mmu(const Mmu&) = delete;
+  Mmu& operator=(const Mmu&) = delete;
+  ~Mmu();
 
   // ---- the inline path -------------------------------------------------------------------------
 
@@ -67,21 +95,18 @@ class Mmu {
   ///         segment was SS); #AC(0) when alignment checks are on.
   template <class T>
   Result<T> read(LinearAddr address) {
-    const ShadowTlb::Entry& entry = active_->slot(Access::Read, address);
-    if (entry.tag == ShadowTlb::tag_for(address, sizeof(T))) [[likely]] {
-      T value;
-      std::memcpy(&value, reinterpret_cast<const void*>(address.value + entry.addend), sizeof(T));
+    T value;
+    if (const u8* host = active_->find(Access::Read, address, sizeof(T))) [[likely]] {
+      std::memcpy(&value, host, sizeof(T));
       return value;
     }
-    T value;
     DOPPEL_TRY(read_slow(address, &value, sizeof(T)));
     return value;
   }
   template <class T>
   Result<void> write(LinearAddr address, const T& value) {
-    const ShadowTlb::Entry& entry = active_->slot(Access::Write, address);
-    if (entry.tag == ShadowTlb::tag_for(address, sizeof(T))) [[likely]] {
-      std::memcpy(reinterpret_cast<void*>(address.value + entry.addend), &value, sizeof(T));
+    if (u8* host = active_->find(Access::Write, address, sizeof(T))) [[likely]] {
+      std::memcpy(host, &value, sizeof(T));
       return {};
     }
     return write_slow(address, &value, sizeof(T));
@@ -89,9 +114,7 @@ class Mmu {
   /// Checks for a store of T at `address` and reads it: past this line nothing can fault.
   template <class T>
   Result<UpdateSlot> open_for_update(LinearAddr address, T& value) {
-    const ShadowTlb::Entry& entry = active_->slot(Access::Write, address);
-    if (entry.tag == ShadowTlb::tag_for(address, sizeof(T))) [[likely]] {
-      u8* host = reinterpret_cast<u8*>(address.value + entry.addend);
+    if (u8* host = active_->find(Access::Write, address, sizeof(T))) [[likely]] {
       std::memcpy(&value, host, sizeof(T));
       return UpdateSlot{host, address};
     }
@@ -117,6 +140,11 @@ class Mmu {
   /// into the Mmu; null if it must go byte by byte (MMIO, tracked, checks on) or faults. For string
   /// instructions.
   u8* direct_span(LinearAddr address, size_t size, Access access);
+  /// For generated code's misses: makes [address, +size), which lies in one page, hit the active
+  /// table for loads or stores, if the guest notices nothing but what such an access does to A and D
+  /// bits; with `reads_first` only what a load does (the store may hit all the same). No fault is
+  /// raised or counted. True: a retry hits.
+  bool make_direct(LinearAddr address, size_t size, Access access, bool reads_first);
 
   /// Accesses the processor makes by itself: descriptor tables, TSS. Supervisor whatever CPL is.
   template <class T>
@@ -141,14 +169,17 @@ class Mmu {
   /// The page that instructions at `address` come from. @errors #PF with I/D, #GP(0)
   Result<FetchPage> fetch_page(LinearAddr address) {
     // Fetches are never checked for alignment or data breakpoints: the class's own table serves.
-    const ShadowTlb& table = *tables_[class_];
-    const ShadowTlb::Entry& entry = table.slot(Access::Fetch, address);
-    if (entry.tag == address.page().value) [[likely]] {
-      return FetchPage{reinterpret_cast<const u8*>(entry.tag + entry.addend),
-                       table.fetch_page(address)};
+    const ShadowTlb& own = table_of(class_);
+    const size_t slot = ShadowTlb::fetch_slot(address);
+    if (own.fetch_pages[slot] == address.page().value) [[likely]] {
+      return FetchPage{own.fetch_hosts[slot], own.fetch_physical[slot]};
     }
     return fetch_slow(address);
   }
+  /// The number of a linear page with this physical page behind it, as ShadowTlb::fetch_ids has it.
+  /// A number is never given to another pair; a pair may get a new one after very many others. 0:
+  /// there are no numbers left.
+  u32 fetch_id(LinearAddr page, PhysAddr physical) { return fetch_ids_.id(page, physical); }
 
   // ---- what the processor tells ----------------------------------------------------------------
 
@@ -176,7 +207,11 @@ class Mmu {
   void set_linear_bits(unsigned bits) { linear_bits_ = bits; }
   unsigned linear_bits() const { return linear_bits_; }
 
+  /// Forgets everything that was derived from memory, shadow page tables included: another A20,
+  /// other frames, another machine's memory.
   void flush_all();
+  /// Drops every entry of the shadow TLB, global ones too, as INVPCID of all contexts does.
+  void flush_translations();
   void flush_non_global();
   void flush_page(LinearAddr address);
   /// Grows with every flush: what was learnt from a translation holds while this stays the same.
@@ -187,6 +222,14 @@ class Mmu {
   /// Another frame stands behind `page`, or other rights (a ROM shadowed, a frame taken away).
   void page_frame_changed(PhysAddr page);
 
+  // ---- shadow page tables ----------------------------------------------------------------------
+
+  /// Guest-visible state does not depend on it. Takes the PageTable observer of WriteTracking.
+  void set_paging_scheme(PagingScheme scheme);
+  PagingScheme paging_scheme() const { return scheme_; }
+  /// Called under PagingScheme::Check when shadow page tables and walk differ, with a sentence.
+  void set_mismatch_hook(std::function<void(std::string)> hook) { mismatch_ = std::move(hook); }
+
   /// After every access that reached a device or changed code: the run loop wants to look around.
   /// The flag is set to true; the engine reads and clears it.
   void set_attention(bool* flag) { attention_ = flag; }
@@ -194,12 +237,15 @@ class Mmu {
   PageWalker& walker() { return walker_; }
   PhysicalMemory& memory() { return memory_; }
   const MmuCounters& counters() const { return counters_; }
-  /// Table of the present privilege class, for engines.
+  /// The table that loads and stores look in now, for engines.
   const ShadowTlb& active() const { return *active_; }
+  PrivilegeClass active_class() const { return has_checks() ? PrivilegeClass::NeverFilled : class_; }
+  /// At a constant distance from the Mmu: generated code adds it.
+  const ShadowTlb& table(PrivilegeClass rights) const {
+    return tables_[static_cast<size_t>(rights)];
+  }
 
  private:
-  enum Class : u8 { kSupervisor, kUser, kSupervisorAc, kNeverFilled, kClasses };
-
   /// One page's part of an access, checked: where its bytes are.
   struct Target {
     u8* host = nullptr;      // First byte, if it may be accessed directly.
@@ -209,11 +255,11 @@ class Mmu {
   /// A page that loads or stores reach only through PhysicalMemory: registers, ROM, tracked pages.
   /// Remembered because the shadow TLB has no entry for it and each access would walk.
   struct SlowPage {
-    u64 tag = ShadowTlb::kInvalid;
+    LinearAddr linear;
     u64 generation = 0;  // Another than generation_: flushed.
     PhysAddr page;
     Access access = Access::Read;
-    Class rights = kSupervisor;
+    PrivilegeClass rights = PrivilegeClass::Supervisor;
   };
   static constexpr size_t kSlowPages = 64;
   /// Parts of an access of up to 64 KiB.
@@ -229,7 +275,9 @@ class Mmu {
   Result<void> system_access(LinearAddr address, void* data, size_t size, Access access);
 
   void select_table();
-  bool has_checks() const { return active_ == tables_[kNeverFilled].get(); }
+  bool has_checks() const { return active_ == &table_of(PrivilegeClass::NeverFilled); }
+  ShadowTlb& table_of(PrivilegeClass rights) { return tables_[static_cast<size_t>(rights)]; }
+  const ShadowTlb& table_of(PrivilegeClass rights) const { return table(rights); }
   bool is_long() const { return (context_.efer & efer::LMA) != 0; }
   LinearAddr wrap(LinearAddr address) const {
     return is_long() ? address : LinearAddr(address.value & 0xffff'ffff);
@@ -237,12 +285,24 @@ class Mmu {
   Result<void> check(LinearAddr address, size_t size, bool explicit_access) const;
   void note_breakpoints(LinearAddr address, size_t size, bool stores);
 
-  Result<Target> translate(LinearAddr address, Access access, Class rights, bool implicit);
-  Result<Target> refill(LinearAddr address, Access access, Class rights, bool implicit);
-  Result<void> translate_all(LinearAddr address, size_t size, Access access, Class rights,
+  Result<Translation> look_up(LinearAddr address, WalkRequest request) {
+    if (shadow_ != nullptr) return look_up_shadow(address, request);
+    ++counters_.walks;
+    return walker_.walk(context_, address, request);
+  }
+  Result<Translation> look_up_shadow(LinearAddr address, WalkRequest request);
+  void compare_with_walk(LinearAddr address, WalkRequest request, const Translation& known,
+                         const Result<Translation>& walked);
+
+  Result<Target> translate(LinearAddr address, Access access, PrivilegeClass rights, bool implicit);
+  Result<Target> refill(LinearAddr address, Access access, PrivilegeClass rights, bool implicit);
+  u64 pages_tracked() const;
+  Result<void> translate_each(LinearAddr address, size_t size, Access access,
+                              PrivilegeClass rights, bool implicit, Targets& targets);
+  Result<void> translate_all(LinearAddr address, size_t size, Access access, PrivilegeClass rights,
                              bool implicit, Targets& targets);
   Result<void> access_pages(LinearAddr address, u8* out, const u8* in, size_t size, Access access,
-                            Class rights, bool implicit);
+                            PrivilegeClass rights, bool implicit);
   void load(const Target& target, u8* out, size_t size);
   void store(const Target& target, const u8* in, size_t size);
   void reached_device();
@@ -250,13 +310,14 @@ class Mmu {
   static size_t large_page_bit(LinearAddr address, unsigned shift);
   void note_large_page(LinearAddr address, u64 page_size);
   void flush_part(LinearAddr first, u64 size);
+  void change_index();
 
   PhysicalMemory& memory_;
   PageWalker walker_;
   PagingContext context_;
-  std::array<std::unique_ptr<ShadowTlb>, kClasses> tables_;
+  std::array<ShadowTlb, kPrivilegeClasses> tables_;
   ShadowTlb* active_ = nullptr;
-  Class class_ = kSupervisor;
+  PrivilegeClass class_ = PrivilegeClass::Supervisor;
   bool user_ = false;
   bool ac_ = false;
   bool alignment_check_ = false;
@@ -267,9 +328,17 @@ class Mmu {
   bool* attention_ = nullptr;
   std::array<SlowPage, kSlowPages> slow_pages_;
   u64 generation_ = 1;
+  FetchIds fetch_ids_;
+  TlbConflicts conflicts_;
+  bool index_is_poor_ = false;  ///< conflicts_ said so: the next refill changes it.
   /// A set bit for every large page that entries were filled from since the last full flush: INVLPG
   /// of any address in it drops all of it.
   std::array<u64, 64> large_pages_{};
+  PagingScheme scheme_ = PagingScheme::Nested;
+  std::unique_ptr<ShadowPageTable> shadow_;  ///< Null under Nested.
+  /// False while host addresses for stores are held: a page that becomes tracked would be missed.
+  bool may_track_ = true;
+  std::function<void(std::string)> mismatch_;
   MmuCounters counters_;
 };
 

@@ -5,6 +5,7 @@
 
 #include "cpu/base/bits.h"
 #include "mmu/mmu.h"
+#include "mmu/shadow_page_table.h"
 
 namespace doppel::mmu {
 
@@ -30,6 +31,7 @@ bool is_same_space(const PagingContext& a, const PagingContext& b) {
 void Mmu::set_context(const PagingContext& context, bool keep_translations) {
   const PagingContext before = context_;
   context_ = context;
+  if (shadow_ != nullptr) shadow_->enter(context_);
   linear_bits_ = (context.cr4 & cr4::LA57) != 0 && (context.efer & efer::LMA) != 0 ? 57 : 48;
   select_table();
 
@@ -39,7 +41,7 @@ void Mmu::set_context(const PagingContext& context, bool keep_translations) {
   // Keys guard user pages from the supervisor too, so no class is exempt.
   const bool keys_changed = before.pkru != context.pkru && (context.cr4 & cr4::PKE) != 0;
   if (modes_changed || keys_changed) {
-    flush_all();
+    flush_translations();
     return;
   }
   if (!is_same_space(before, context)) {
@@ -55,12 +57,13 @@ void Mmu::set_context(const PagingContext& context, bool keep_translations) {
 // Alignment checks and data breakpoints must see every access, so they get a table without entries.
 void Mmu::select_table() {
   if (user_) {
-    class_ = kUser;
+    class_ = PrivilegeClass::User;
   } else {
-    class_ = ac_ && (context_.cr4 & cr4::SMAP) != 0 ? kSupervisorAc : kSupervisor;
+    const bool is_excused = ac_ && (context_.cr4 & cr4::SMAP) != 0;
+    class_ = is_excused ? PrivilegeClass::SupervisorAc : PrivilegeClass::Supervisor;
   }
   const bool checked = has_breakpoints_ || (alignment_check_ && user_);
-  active_ = tables_[checked ? kNeverFilled : class_].get();
+  active_ = &table_of(checked ? PrivilegeClass::NeverFilled : class_);
 }
 
 void Mmu::set_data_breakpoints(std::span<const DataBreakpoint> slots) {
@@ -78,15 +81,23 @@ unsigned Mmu::take_breakpoint_hits() { return std::exchange(breakpoint_hits_, 0)
 // ---- flushes ------------------------------------------------------------------------------------
 
 void Mmu::flush_all() {
+  if (shadow_ != nullptr) {
+    shadow_->clear();
+    shadow_->enter(context_);
+  }
+  flush_translations();
+}
+
+void Mmu::flush_translations() {
   ++counters_.flushes;
-  for (auto& table : tables_) table->flush(false);
+  for (auto& table : tables_) table.flush(false);
   large_pages_.fill(0);
   ++generation_;
 }
 
 void Mmu::flush_non_global() {
   ++counters_.flushes;
-  for (auto& table : tables_) table->flush(true);
+  for (auto& table : tables_) table.flush(true);
   ++generation_;
 }
 
@@ -103,7 +114,7 @@ void Mmu::flush_page(LinearAddr address) {
 }
 
 void Mmu::flush_part(LinearAddr first, u64 size) {
-  for (auto& table : tables_) table->flush_range(first, size);
+  for (auto& table : tables_) table.flush_range(first, size);
 }
 
 size_t Mmu::large_page_bit(LinearAddr address, unsigned shift) {
@@ -116,10 +127,25 @@ void Mmu::note_large_page(LinearAddr address, u64 page_size) {
   large_pages_[bit_number / 64] |= u64{1} << (bit_number % 64);
 }
 
+// ---- which slots --------------------------------------------------------------------------------
+
+// Not while an entry is being filled, which would drop it again: before the next one.
+void Mmu::change_index() {
+  index_is_poor_ = false;
+  const TlbIndex wanted = conflicts_.choose();
+  if (wanted == tables_[0].index) return;
+  ++counters_.index_changes;
+  for (auto& table : tables_) table.set_index(wanted);
+  large_pages_.fill(0);
+  ++generation_;
+}
+
+// ---- what stands behind a page ------------------------------------------------------------------
+
 void Mmu::page_became_tracked(PhysAddr page) {
   const u8* host = memory_.pmap().peek(page);
   if (host == nullptr) return;  // Untouched: no entry leads there.
-  for (auto& table : tables_) table->revoke_writes(host);
+  for (auto& table : tables_) table.revoke_writes(host);
 }
 
 // Which host addresses stood behind the page before is not known any more, so all entries go.

@@ -117,14 +117,14 @@ PageWalker::Refusal PageWalker::refusal(const PagingContext& context, const Tran
 }
 
 Result<Translation> PageWalker::walk(const PagingContext& context, LinearAddr address,
-                                     WalkRequest request) {
-  return run<false>(context, address, request, nullptr);
+                                     WalkRequest request, WalkPath* path) {
+  return run<false>(context, address, request, nullptr, path);
 }
 
 Result<Translation> PageWalker::explain(const PagingContext& context, LinearAddr address,
                                         WalkRequest request, Steps& steps) {
   steps.clear();
-  return run<true>(context, address, request, &steps);
+  return run<true>(context, address, request, &steps, nullptr);
 }
 
 // Registers are not read for a report: that could change a device.
@@ -136,7 +136,8 @@ u64 PageWalker::peek_entry(PhysAddr address, Width width) {
 
 template <bool kExplains>
 Result<Translation> PageWalker::run(const PagingContext& context, LinearAddr address,
-                                    WalkRequest request, [[maybe_unused]] Steps* steps) {
+                                    WalkRequest request, [[maybe_unused]] Steps* steps,
+                                    [[maybe_unused]] WalkPath* path) {
   Translation page;
   const PagingMode mode = paging_mode(context);
   if (mode == PagingMode::None) {
@@ -230,7 +231,14 @@ Result<Translation> PageWalker::run(const PagingContext& context, LinearAddr add
       const bool dirties = i + 1 == count && request.access == Access::Write;
       const u64 bits = pte::A | (dirties ? pte::D : 0);
       if ((used[i].entry & bits) == bits) continue;
+      updated_ = memory_.apply_a20(used[i].address);
+      is_updating_ = true;
       memory_.set_entry_bits(used[i].address, shape.entry, bits);
+      is_updating_ = false;
+    }
+    if (path != nullptr) {
+      path->clear();
+      for (unsigned i = 0; i < count; ++i) path->push_back(memory_.apply_a20(used[i].address));
     }
     page.dirty = page.dirty || request.access == Access::Write;
   }

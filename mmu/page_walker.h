@@ -37,6 +37,9 @@ struct WalkRequest {
   bool ac = false;  ///< RFLAGS.AC: excuses explicit supervisor accesses from SMAP.
 };
 
+/// The entries a walk came through, the root's first; behind A20.
+using WalkPath = boost::container::static_vector<PhysAddr, 5>;
+
 class PageWalker {
  public:
   explicit PageWalker(PhysicalMemory& memory) : memory_(memory) {}
@@ -46,12 +49,16 @@ class PageWalker {
 
   /// Finds the physical page behind `address`, as the processor would at this moment.
   ///
-  /// Sets accessed and dirty bits in guest memory. Does not consult or fill the TLB.
+  /// Sets accessed and dirty bits in guest memory. Does not consult or fill the TLB. `path`, if
+  /// given, gets the entries of a walk that succeeded.
   ///
   /// @errors  #PF with the error code of "Page-Fault Exceptions" and the address.
   /// @source  Intel SDM Vol. 3A, "Paging" (32-bit, PAE, 4-level and 5-level), "Determination of
   /// Access Rights"
-  Result<Translation> walk(const PagingContext& context, LinearAddr address, WalkRequest request);
+  Result<Translation> walk(const PagingContext& context, LinearAddr address, WalkRequest request,
+                           WalkPath* path = nullptr);
+  /// Whether a store at this address, behind A20, is the walker setting A or D in an entry.
+  bool is_updating(PhysAddr address) const { return is_updating_ && address == updated_; }
 
   /// The same question without a trace: no A/D bits are set. For debuggers and reports.
   using Steps = boost::container::static_vector<WalkStep, 5>;  // No paging mode has more levels.
@@ -80,7 +87,7 @@ class PageWalker {
   /// What walk and explain share. Explaining notes steps and leaves memory and devices alone.
   template <bool kExplains>
   Result<Translation> run(const PagingContext& context, LinearAddr address, WalkRequest request,
-                          Steps* steps);
+                          Steps* steps, WalkPath* path);
   u64 read_entry(PhysAddr address, Width width) {
     return width == Width::Dword ? memory_.read<u32>(address) : memory_.read<u64>(address);
   }
@@ -88,6 +95,8 @@ class PageWalker {
 
   PhysicalMemory& memory_;
   bool gigabyte_pages_ = true;
+  bool is_updating_ = false;
+  PhysAddr updated_;
 };
 
 }  // namespace doppel::mmu

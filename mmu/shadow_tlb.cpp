@@ -1,39 +1,81 @@
 #include "mmu/shadow_tlb.h"
 
+#include <algorithm>
+
 namespace doppel::mmu {
 
 ShadowTlb::ShadowTlb() {
+  std::fill_n(read_tags, kEntries, kInvalid);
+  std::fill_n(write_tags, kEntries, kInvalid);
+  std::fill_n(fetch_pages, kEntries, kNoPage);
   // Filling never allocates.
   for (auto& list : filled_) list.reserve(kSlots);
 }
 
-void ShadowTlb::fill(Access access, LinearAddr page, u8* host_page, bool global,
-                     PhysAddr physical) {
-  const size_t where = index(page);
-  const size_t slot = static_cast<size_t>(access) * kEntries + where;
-  Entry& entry = entries_[static_cast<size_t>(access)][where];
-  if (entry.tag == kInvalid || is_global_[slot] != global) {
-    // Slots dropped one by one and filled again are listed twice: make room by starting afresh.
-    if (filled_[global].size() == kSlots) flush(false);
-    filled_[global].push_back(static_cast<u16>(slot));
-    is_global_[slot] = global;
+void ShadowTlb::list(size_t slot, bool global) {
+  u8& state = state_[slot];
+  const u8 listed = global ? kListedGlobal : kListedNonGlobal;
+  if ((state & listed) == 0) filled_[global].push_back(static_cast<u16>(slot));
+  state = static_cast<u8>((state & ~kIsGlobal) | listed | (global ? kIsGlobal : 0));
+}
+
+void ShadowTlb::drop(size_t slot) {
+  if (slot < kEntries) {
+    read_tags[slot] = write_tags[slot] = kInvalid;
+  } else {
+    fetch_pages[slot - kEntries] = kNoPage;
+    fetch_ids[slot - kEntries] = 0;
   }
-  entry = {page.page().value, reinterpret_cast<u64>(host_page) - page.page().value};
-  if (access == Access::Fetch) fetch_pages_[where] = physical;
+}
+
+u64 ShadowTlb::fill(Access access, LinearAddr page, u8* host_page, bool global) {
+  const size_t where = slot(page);
+  const u64 wanted = tag_for(page, 1);
+  const u64 addend = reinterpret_cast<u64>(host_page) - page.page().value;
+  u64& tag = access == Access::Write ? write_tags[where] : read_tags[where];
+  u64& other = access == Access::Write ? read_tags[where] : write_tags[where];
+
+  u64 evicted = kInvalid;
+  if (tag != wanted && tag != kInvalid) evicted = tag;
+  if (other != wanted && other != kInvalid) evicted = other;
+  // The addend is shared: where the page leads elsewhere now, what was known of the other kind of
+  // access (may it store there?) is about another frame.
+  if (other != wanted || addends[where] != addend) other = kInvalid;
+  // Of two rights to one page that disagree, the entry lives as long as the shorter-lived.
+  if (other == wanted && (state_[where] & kIsGlobal) == 0) global = false;
+  list(where, global);
+
+  tag = wanted;
+  addends[where] = addend;
   if (access == Access::Write) {
     const u64 bit = filter_bit(reinterpret_cast<u64>(host_page));
     written_pages_[bit / 64] |= u64{1} << (bit % 64);
   }
+  return evicted;
+}
+
+void ShadowTlb::fill_fetch(LinearAddr page, const u8* host_page, bool global, PhysAddr physical,
+                           u32 id) {
+  const size_t where = fetch_slot(page);
+  list(kEntries + where, global);
+  fetch_pages[where] = page.page().value;
+  fetch_hosts[where] = host_page;
+  fetch_physical[where] = physical;
+  fetch_ids[where] = id;
 }
 
 void ShadowTlb::flush(bool keep_global) {
-  Entry* slots = &entries_[0][0];
   for (const u16 slot : filled_[0]) {
-    if (!is_global_[slot]) slots[slot].tag = kInvalid;
+    u8& state = state_[slot];
+    if ((state & kIsGlobal) == 0) drop(slot);
+    state = static_cast<u8>(state & ~kListedNonGlobal);
   }
   filled_[0].clear();
   if (keep_global) return;
-  for (const u16 slot : filled_[1]) slots[slot].tag = kInvalid;
+  for (const u16 slot : filled_[1]) {
+    drop(slot);
+    state_[slot] = static_cast<u8>(state_[slot] & ~kListedGlobal);
+  }
   filled_[1].clear();
   written_pages_.fill(0);
 }
@@ -41,19 +83,22 @@ void ShadowTlb::flush(bool keep_global) {
 void ShadowTlb::flush_range(LinearAddr first, u64 size) {
   const u64 pages = size >> kPageShift;
   if (pages > kEntries) {
-    for (auto& table : entries_) {
-      for (Entry& entry : table) {
-        if (entry.tag != kInvalid && entry.tag - first.value < size) entry.tag = kInvalid;
-      }
+    // The number of no page, minus kInvalid, is in no range.
+    const auto covers = [&](u64 number) { return number - first.page_number() < pages; };
+    for (size_t slot = 0; slot < kEntries; ++slot) {
+      if (covers(-read_tags[slot])) read_tags[slot] = kInvalid;
+      if (covers(-write_tags[slot])) write_tags[slot] = kInvalid;
+      if (fetch_pages[slot] - first.page().value < size) drop(kEntries + slot);
     }
     return;
   }
   for (u64 i = 0; i < pages; ++i) {
     const LinearAddr page = first.page() + (i << kPageShift);
-    for (auto& table : entries_) {
-      Entry& entry = table[index(page)];
-      if (entry.tag == page.value) entry.tag = kInvalid;
-    }
+    const size_t where = slot(page);
+    const u64 tag = tag_for(page, 1);
+    if (read_tags[where] == tag) read_tags[where] = kInvalid;
+    if (write_tags[where] == tag) write_tags[where] = kInvalid;
+    if (fetch_pages[fetch_slot(page)] == page.value) drop(kEntries + fetch_slot(page));
   }
 }
 
@@ -62,9 +107,19 @@ void ShadowTlb::revoke_writes(const u8* host_page) {
   const u64 host = reinterpret_cast<u64>(host_page);
   const u64 bit = filter_bit(host);
   if ((written_pages_[bit / 64] >> (bit % 64) & 1) == 0) return;
-  for (Entry& entry : entries_[static_cast<size_t>(Access::Write)]) {
-    if (entry.tag + entry.addend == host) entry.tag = kInvalid;
+  for (size_t slot = 0; slot < kEntries; ++slot) {
+    const u64 leads_to = addends[slot] - (write_tags[slot] << kPageShift);
+    if (leads_to == host) write_tags[slot] = kInvalid;
   }
+}
+
+void ShadowTlb::set_index(const TlbIndex& wanted) {
+  flush(false);
+  index = wanted;
+  index_mask = wanted.mask();
+  low_mask_ = (u64{1} << wanted.low_bits) - 1;
+  high_mask_ = (kEntries - 1) & ~low_mask_;
+  high_shift_ = wanted.high_shift - wanted.low_bits;
 }
 
 }  // namespace doppel::mmu

@@ -2,15 +2,21 @@
 
 // The shadow TLB: the table that engines look in before anything else.
 //
-// Direct-mapped, 4096 entries of 16 bytes for each kind of access, so that a permission is part of
-// the tag and a hit is one compare. The page-crossing test is folded in: the tag compared is the
-// page of the access's *last* byte, the slot is chosen by its first. The index is hashed, because
-// two buffers a table size apart would otherwise evict each other for ever. The hash must give
-// neighbouring pages different slots (the last page and the first are neighbours too): an access
-// that starts in one page would else hit the entry of the next and reach below its frame.
-// A list of filled slots makes a flush cost what was filled.
+// Direct-mapped, 4096 slots. Loads and stores have tags of their own and share one addend, so that a
+// permission is part of the tag and a hit is one compare. The page-crossing test is folded in: the
+// tag compared is the page of the access's *last* byte, the slot is chosen by its first. The slot is
+// twelve bits of the address, picked by a mask that always holds bit 12 (neighbouring pages must
+// never share a slot: an access that starts in one page would else hit the entry of the next and
+// reach below its frame). Where two buffers keep evicting each other, the mask is changed to tell
+// them apart (`Mmu` watches for that).
 //
-// Layout is an ABI with generated code: entries stand at fixed offsets.
+// Tags are stored negated: generated code adds the page number and tests for zero, which needs no
+// flags. Fetches have a table of their own with a fixed index, and an id for what they lead to: a
+// jump to another page is good while the id in that page's slot is the one it was made with.
+//
+// Lists of filled slots make a flush cost what was filled.
+//
+// The arrays are an ABI with generated code.
 
 #include <array>
 #include <vector>
@@ -20,59 +26,114 @@
 
 namespace doppel::mmu {
 
+/// Which twelve bits of an address choose its slot: `low_bits` from bit 12 up, and the rest from
+/// `high_shift` up.
+struct TlbIndex {
+  unsigned low_bits = 12;
+  unsigned high_shift = 24;
+  /// For PEXT: the same choice.
+  constexpr u64 mask() const {
+    const u64 low = ((u64{1} << low_bits) - 1) << 12;
+    const u64 high = ((u64{1} << (12 - low_bits)) - 1) << high_shift;
+    return low | high;
+  }
+  constexpr size_t slot(u64 address) const {
+    const u64 low = (address >> 12) & ((u64{1} << low_bits) - 1);
+    const u64 high = (address >> high_shift) & ((u64{1} << (12 - low_bits)) - 1);
+    return low | (high << low_bits);
+  }
+  friend constexpr bool operator==(const TlbIndex&, const TlbIndex&) = default;
+};
+
 class ShadowTlb {
  public:
   static constexpr unsigned kIndexBits = 12;
   static constexpr size_t kEntries = size_t{1} << kIndexBits;
+  /// No page number added to it gives zero.
+  static constexpr u64 kInvalid = 1;
 
-  struct Entry {
-    u64 tag = kInvalid;  ///< Linear page; kInvalid never equals a page.
-    u64 addend = 0;      ///< Host address minus linear address.
-  };
-  static constexpr u64 kInvalid = ~u64{0};
+  /// The tag of an access: minus the number of the page that holds its last byte.
+  static constexpr u64 tag_for(LinearAddr address, size_t size) {
+    return -((address.value + size - 1) >> kPageShift);
+  }
 
-  static constexpr size_t index(LinearAddr address) {
+  /// As TlbIndex::slot, from what set_index has computed.
+  size_t slot(LinearAddr address) const {
+    return ((address.value >> kPageShift) & low_mask_) |
+           ((address.value >> high_shift_) & high_mask_);
+  }
+  /// Host address of an access, or null. `access` is Read or Write.
+  u8* find(Access access, LinearAddr address, size_t size) const {
+    const size_t where = slot(address);
+    const u64* const tags = access == Access::Write ? write_tags : read_tags;
+    if (tags[where] != tag_for(address, size)) return nullptr;
+    return reinterpret_cast<u8*>(address.value + addends[where]);
+  }
+
+  /// The slot of a fetch. Hashed: two programs a table size apart would else evict each other.
+  static constexpr size_t fetch_slot(LinearAddr address) {
     const u64 page = address.value >> kPageShift;
     return (page + (page >> kIndexBits)) & (kEntries - 1);
-  }
-  static constexpr u64 tag_for(LinearAddr address, size_t size) {
-    return (address.value + size - 1) & kPageMask;
-  }
-
-  const Entry& slot(Access access, LinearAddr address) const {
-    return entries_[static_cast<size_t>(access)][index(address)];
   }
 
   ShadowTlb();
 
-  /// `physical` is remembered for Fetch only. @see fetch_page
-  void fill(Access access, LinearAddr page, u8* host_page, bool global, PhysAddr physical = {});
-  /// The physical page behind the Fetch slot of a hit.
-  PhysAddr fetch_page(LinearAddr address) const { return fetch_pages_[index(address)]; }
+  /// Read or Write. A slot that held another page loses what it knew of it.
+  /// @return the tag of a page that had to go, or kInvalid.
+  u64 fill(Access access, LinearAddr page, u8* host_page, bool global);
+  /// `id` names the pair of linear and physical page; 0: it has no name.
+  void fill_fetch(LinearAddr page, const u8* host_page, bool global, PhysAddr physical, u32 id);
   /// Drops every entry (or every non-global one).
   void flush(bool keep_global);
   /// Drops what covers [first, first + size): a page or a large page.
   void flush_range(LinearAddr first, u64 size);
   /// Drops entries for stores that lead to this host page: it became tracked.
   void revoke_writes(const u8* host_page);
+  /// Drops everything; slots are chosen anew from now on.
+  void set_index(const TlbIndex& wanted);
 
   /// Slots listed for the next flush: at least those that are filled.
   size_t filled() const { return filled_[0].size() + filled_[1].size(); }
 
+  // ---- what generated code reads -----------------------------------------------------------------
+
+  u64 index_mask = TlbIndex().mask();
+  u64 read_tags[kEntries];
+  u64 write_tags[kEntries];
+  u64 addends[kEntries] = {};    ///< Host address minus linear address.
+  u32 fetch_ids[kEntries] = {};  ///< 0: nothing is there, or nothing that has a name.
+
+  // ---- what C++ reads besides --------------------------------------------------------------------
+
+  TlbIndex index;
+  u64 fetch_pages[kEntries];  ///< Linear page address, or kNoPage.
+  const u8* fetch_hosts[kEntries] = {};
+  PhysAddr fetch_physical[kEntries];
+
+  static constexpr u64 kNoPage = ~u64{0};
+
  private:
-  static constexpr size_t kSlots = 3 * kEntries;
+  /// Slots of loads and stores, then those of fetches.
+  static constexpr size_t kSlots = 2 * kEntries;
+  // Per slot: is it in a list, and does it belong there?
+  static constexpr u8 kListedNonGlobal = 1u << 0;
+  static constexpr u8 kListedGlobal = 1u << 1;
+  static constexpr u8 kIsGlobal = 1u << 2;
+
   static constexpr u64 filter_bit(u64 host_page) {
     return (host_page >> kPageShift) * 0x9e37'79b9'7f4a'7c15 >> 52;
   }
+  void list(size_t slot, bool global);
+  void drop(size_t slot);
 
-  Entry entries_[3][kEntries];
-  PhysAddr fetch_pages_[kEntries];
-  // Filled slots (access * kEntries + index), those of non-global entries apart from global ones:
-  // a CR3 write pays for the former only. A slot may be listed where it no longer belongs;
-  // is_global_ decides.
+  u64 low_mask_ = kEntries - 1;
+  u64 high_mask_ = 0;
+  unsigned high_shift_ = kPageShift;
+  // Filled slots, those of non-global entries apart from global ones: a CR3 write pays for the
+  // former only. A slot may be listed where it no longer belongs; kIsGlobal decides.
   std::vector<u16> filled_[2];
-  bool is_global_[kSlots] = {};
-  // A set bit for every host page that a Write entry was filled for since the last full flush.
+  u8 state_[kSlots] = {};
+  // A set bit for every host page that a store entry was filled for since the last full flush.
   std::array<u64, 64> written_pages_{};
 };
 

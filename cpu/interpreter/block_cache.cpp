@@ -26,7 +26,7 @@ Block* BlockCache::find_slow(u64 physical, u32 mode_key) {
 }
 
 Block* BlockCache::insert(std::unique_ptr<Block> block) {
-  if (instructions_ + block->count > kMaxInstructions) flush();
+  if (instructions_ + block->count > limit_) flush();
   instructions_ += block->count;
   Block* raw = block.get();
   recent_[slot(raw->physical, raw->mode_key)] = raw;
@@ -37,7 +37,8 @@ Block* BlockCache::insert(std::unique_ptr<Block> block) {
 
 void BlockCache::flush() {
   for (auto& [page, blocks] : pages_) {
-    memory_.tracking().untrack_code(PhysAddr(page << kPageShift));
+    const PhysAddr address(page << kPageShift);
+    memory_.tracking().set_code_lines(address, lines_kept(address));
     std::move(blocks.begin(), blocks.end(), std::back_inserter(graveyard_));
   }
   pages_.clear();
@@ -56,13 +57,35 @@ void BlockCache::forget(Block& block) {
   ++counters_.blocks_invalidated;
 }
 
-void BlockCache::written(PhysAddr address, u64 size) {
-  const auto page = pages_.find(address.page_number());
+void BlockCache::drop(const Block& block) {
+  const auto page = pages_.find(block.physical >> kPageShift);
   if (page == pages_.end()) return;
+  PageBlocks& blocks = page->second;
+  const auto found = std::find_if(blocks.begin(), blocks.end(),
+                                  [&](const std::unique_ptr<Block>& kept) { return kept.get() == &block; });
+  if (found == blocks.end()) return;
+  Block*& recent = recent_[slot(block.physical, block.mode_key)];
+  if (recent == &block) recent = nullptr;
+  instructions_ -= block.count;
+  ++epoch_;
+  // Its lines stay marked: whoever had it dropped keeps what came from them.
+  graveyard_.push_back(std::move(*found));
+  *found = std::move(blocks.back());
+  blocks.pop_back();
+  if (blocks.empty()) pages_.erase(page);
+}
+
+void BlockCache::written(PhysAddr address, u64 size) {
+  if (keeper_ != nullptr) keeper_->code_changed(address, size);
+  const auto page = pages_.find(address.page_number());
+  if (page == pages_.end()) {
+    if (keeper_ != nullptr) memory_.tracking().set_code_lines(address.page(), lines_kept(address.page()));
+    return;
+  }
   PageBlocks& blocks = page->second;
   const u64 first = address.value;
   const u64 end = first + size;
-  u64 lines = 0;
+  u64 lines = lines_kept(address.page());
   for (size_t i = 0; i < blocks.size();) {
     Block& block = *blocks[i];
     if (block.physical >= end || block.physical + block.size_bytes <= first) {

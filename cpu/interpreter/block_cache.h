@@ -22,6 +22,7 @@ struct Block {
   u32 mode_key = 0;    ///< Cpu::mode_key() at decoding.
   u32 count = 0;       ///< Instructions.
   u32 size_bytes = 0;  ///< Guest bytes; all in one page.
+  u32 runs = 0;        ///< How often the translator has met it.
   std::unique_ptr<Instruction[]> instructions;
 
   /// Where control went from here: past the end, or elsewhere. Good while `epoch` is the engine's.
@@ -31,6 +32,16 @@ struct Block {
     Block* to = nullptr;
   };
   Link links[2];
+};
+
+/// Somebody else who keeps what he learnt from guest code: the translator.
+class CodeKeeper {
+ public:
+  virtual ~CodeKeeper() = default;
+  /// These bytes, which lie in one page, have changed: forget what came from them.
+  virtual void code_changed(PhysAddr address, u64 size) = 0;
+  /// The 64-byte lines of a page that something kept came from (WriteTracking::lines_of).
+  virtual u64 lines_kept(PhysAddr page) const = 0;
 };
 
 class BlockCache {
@@ -49,13 +60,18 @@ class BlockCache {
   Block* insert(std::unique_ptr<Block> block);
   /// Drops everything.
   void flush();
+  /// Told of every change of code; its lines stay tracked. Must outlive the cache.
+  void set_keeper(CodeKeeper* keeper) { keeper_ = keeper; }
+  /// Drops one block, which must not be running.
+  void drop(const Block& block);
+  void set_limit(u64 instructions) { limit_ = instructions; }
   /// Grows when blocks die.
   u64 epoch() const { return epoch_; }
   /// Frees what died while it may have been running.
   void bury() { graveyard_.clear(); }
 
  private:
-  /// Instructions kept before everything is dropped; about 96 bytes each.
+  /// Instructions kept before everything is dropped; about 120 bytes each.
   static constexpr u64 kMaxInstructions = 2'000'000;
   static constexpr unsigned kSlotBits = 16;
 
@@ -64,6 +80,7 @@ class BlockCache {
   }
   Block* find_slow(u64 physical, u32 mode_key);
   void written(PhysAddr address, u64 size);
+  u64 lines_kept(PhysAddr page) const { return keeper_ != nullptr ? keeper_->lines_kept(page) : 0; }
   void forget(Block& block);
 
   mmu::PhysicalMemory& memory_;
@@ -73,6 +90,8 @@ class BlockCache {
   using PageBlocks = std::vector<std::unique_ptr<Block>>;
   std::unordered_map<u64, PageBlocks> pages_;  // By page number.
   PageBlocks graveyard_;
+  CodeKeeper* keeper_ = nullptr;
+  u64 limit_ = kMaxInstructions;
   u64 instructions_ = 0;
   u64 epoch_ = 1;
 };

@@ -2,7 +2,7 @@
 
 // The interpreter: decodes a block once, then calls its handlers one after another.
 //
-// It is the oracle of the translator, so it is plain: one handler a instruction, faults as values,
+// It is the oracle of the translator, so it is plain: one handler an instruction, faults as values,
 // time exact to the instruction. What must be looked at between instructions (single-step, debug
 // registers, interrupt shadows, a tracing sink) takes the careful path, one instruction at a time.
 
@@ -23,14 +23,26 @@ class Interpreter final : public Engine {
   const EngineCounters& counters() const override { return counters_; }
   const Decoder& decoder() const { return decoder_; }
 
+  // ---- for an engine that runs only some blocks this way -----------------------------------------
+
+  /// The block at RIP, decoded if need be. Null where the fetch faulted (the fault is delivered
+  /// already), where an instruction beyond the segment's limit was dealt with, or where no memory is.
+  Block* find_block();
+  /// Null from find_block meant that there is no memory.
+  bool is_outside_memory() const { return outside_memory_; }
+  /// Runs at most `limit` of a block's instructions; ends early when something wants attention.
+  void run_block(const Block& block, u64 limit);
+  /// Runs one instruction with everything the manual lets happen around it.
+  void step_carefully();
+  /// Instructions lie in two pages: not kept, and rewritten by the next of its kind.
+  bool is_straddling(const Block& block) const { return &block == &straddling_; }
+  BlockCache& cache() { return cache_; }
+
  private:
   static constexpr u32 kMaxBlock = 32;
 
-  Block* find_block();
   Block* decode_block(u64 physical, const u8* page);
   Block* straddling_block(LinearAddr address, u64 physical, const u8* page);
-  void run_block(const Block& block, u64 limit);
-  void step_carefully();
   void retire_fault(u64 rip, const Fault& fault);
 
   Cpu& cpu_;

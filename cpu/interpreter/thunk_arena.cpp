@@ -110,7 +110,7 @@ void ThunkArena::catch_traps() {
   struct sigaction action {};
   struct sigaction previous {};
   action.sa_sigaction = on_trap;
-  action.sa_flags = SA_SIGINFO;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
   sigemptyset(&action.sa_mask);
   if (sigaction(SIGFPE, &action, &previous) != 0) {
     problem_ = std::string("host thunks: no handler for SIGFPE: ") + std::strerror(errno);

@@ -8,6 +8,7 @@
 
 #include "frontend/cpu_dump.h"
 #include "frontend/guest_view.h"
+#include "frontend/listing.h"
 #include "frontend/option_values.h"
 
 namespace doppel::frontend {
@@ -15,7 +16,9 @@ namespace {
 
 constexpr const char* kHelp =
     "cont, c             go on\n"
+    "dump ADDR           guest and host code of the blocks at a linear address\n"
     "help                this list\n"
+    "info jit            what the translator did\n"
     "info mmu            what address translation did\n"
     "info registers [-a] the processor; -a: x87 and vectors too\n"
     "info roms           what was booted\n"
@@ -143,6 +146,7 @@ std::string Hmp::execute(const std::string& line) {
     queue_.push_reset();
     return {};
   }
+  if (command == "dump") return dump_blocks(argument);
   if (command == "info") return info(argument + (more.empty() ? "" : " " + more));
   if (command == "x" || command.starts_with("x/"))
     return examine_memory(command.substr(std::min<size_t>(2, command.size())), argument, false);
@@ -168,7 +172,27 @@ std::string Hmp::info(const std::string& topic) {
                   static_cast<double>(machine_.now_ns()) / 1e9, mode_name(machine_.cpu().state));
     return text;
   }
-  return "info: mmu, registers, roms, status, version\n";
+  if (topic == "jit") return jit_text(machine_.engine(), machine_.config().jit);
+  return "info: jit, mmu, registers, roms, status, version\n";
+}
+
+std::optional<u64> Hmp::parse_address(const std::string& text) const {
+  const GuestView view(machine_);
+  if (text == "$pc" || text == "$rip" || text == "$eip") return view.instruction_pointer().value;
+  if (text == "$sp" || text == "$rsp" || text == "$esp") return view.stack_address().value;
+  return parse_number(text);
+}
+
+std::string Hmp::dump_blocks(const std::string& address_text) {
+  if (address_text.empty()) return "dump: which address?\n";
+  const std::optional<u64> address = parse_address(address_text);
+  if (!address) return "'" + address_text + "' is not an address\n";
+  const cpu::Decoder decoder(machine_.cpu().model());
+  std::string out;
+  visit_translations(machine_.engine(), LinearAddr(*address), [&](const jit::Listing& listing) {
+    out += side_by_side(listing, decoder);
+  });
+  return out.empty() ? "no translated block covers this address\n" : out;
 }
 
 std::string Hmp::examine_memory(const std::string& format_text, const std::string& address_text,
@@ -176,11 +200,7 @@ std::string Hmp::examine_memory(const std::string& format_text, const std::strin
   const auto format = parse_format(format_text);
   if (!format) return "'" + format_text + "' is not a format as 4xw or 10i\n";
   const GuestView view(machine_);
-  std::optional<u64> address = parse_number(address_text);
-  if (address_text == "$pc" || address_text == "$rip" || address_text == "$eip")
-    address = view.instruction_pointer().value;
-  if (address_text == "$sp" || address_text == "$rsp" || address_text == "$esp")
-    address = view.stack_address().value;
+  const std::optional<u64> address = parse_address(address_text);
   if (!address) return "'" + address_text + "' is not an address\n";
 
   std::string out;

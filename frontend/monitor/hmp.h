@@ -2,6 +2,7 @@
 
 // The monitor's prompt: QEMU's words for looking at a machine and steering it.
 
+#include <optional>
 #include <string>
 
 #include "frontend/machine.h"
@@ -20,6 +21,8 @@ class Hmp {
 
  private:
   std::string info(const std::string& topic);
+  std::optional<u64> parse_address(const std::string& text) const;
+  std::string dump_blocks(const std::string& address);
   std::string examine_memory(const std::string& format, const std::string& address, bool physical);
 
   Machine& machine_;

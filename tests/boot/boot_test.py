@@ -3,7 +3,8 @@
 
 Oracles: the host's processor for everything that computes (the same programs run here), the rules
 below for what the kernel says, and a second run for everything else: the same command must give
-the same text and the same state.
+the same text and the same state. The interpreter is the oracle of the other engines: the same boot
+must end in its state, whoever runs it.
 """
 
 import argparse
@@ -52,10 +53,11 @@ class Guest:
                    os.path.join(HERE, "guest", "numbers.awk") + "=script/numbers.awk",
                    self.probe + "=script/probe"])
 
-    def run(self, label, extra=()):
+    def run(self, label, extra=(), engine=None):
         """One run to the end: (text, report)."""
+        engine = engine or self.options.engine
         report = os.path.join(self.work, label + ".json")
-        command = [self.options.doppel, "-nographic", "-nodefaults", "-serial", "stdio", "-no-reboot", "-m", "512", "-cpu", self.options.cpu,
+        command = [self.options.doppel, "--engine", engine, "-nographic", "-nodefaults", "-serial", "stdio", "-no-reboot", "-m", "512", "-cpu", self.options.cpu,
                    "-kernel", self.kernel, "-initrd", f"{self.initramfs},{self.session}",
                    "-append", "console=ttyS0 panic=-1", "--linux-entry", self.options.entry,
                    "--timeout-virtual", TIMEOUT_VIRTUAL, "--timeout-host", TIMEOUT_HOST, "--report", report, *extra]
@@ -67,7 +69,24 @@ class Guest:
             tail = "\n".join(text.splitlines()[-40:])
             raise Failure(f"{label}: status {done.returncode}, not 0\n{' '.join(command)}\n{tail}\n{done.stderr.decode('utf-8', 'replace')}")
         with open(report, encoding="utf-8") as file:
-            return text, json.load(file)
+            found = json.load(file)
+        if found["engine"]["name"] != engine:
+            raise Failure(f"{label}: the engine was {found['engine']['name']}, not {engine}")
+        return text, found
+
+    def oracle(self):
+        """The interpreter's run of this boot: what its own test left, if this doppel made it."""
+        work = os.path.join(self.options.work, name_of(self.options, "session", "interp"))
+        try:
+            with open(os.path.join(work, "first.txt"), encoding="utf-8") as file:
+                text = file.read()
+            report = os.path.join(work, "first.json")
+            if os.path.getmtime(report) > os.path.getmtime(self.options.doppel):
+                with open(report, encoding="utf-8") as file:
+                    return text, json.load(file)
+        except (OSError, ValueError):
+            pass
+        return self.run("interpreter", engine="interp")
 
     def host_answers(self):
         """What the same programs say on this processor; nothing for those that cannot run here."""
@@ -129,21 +148,34 @@ def first_difference(left, right):
     return "one text is longer"
 
 
+def check_equal(what, left, right):
+    """Two runs, each (text, report), that must be the same."""
+    if left[0] != right[0]:
+        raise Failure(f"{what} differ: " + first_difference(left[0], right[0]))
+    for key in ("state_hash", "instructions", "virtual_ns"):
+        if left[1][key] != right[1][key]:
+            raise Failure(f"{what} differ: {key} {left[1][key]} and {right[1][key]}")
+
+
+def check_oracle(guest, run):
+    if guest.options.engine == "interp":
+        return
+    check_equal(f"{guest.options.engine} and the interpreter", run, guest.oracle())
+    print(f"the interpreter ends in the same state {run[1]['state_hash']}")
+
+
 def test_session(guest):
     text, report = guest.run("first")
     check_session(guest, text)
-    again, second = guest.run("second")
-    if text != again:
-        raise Failure("two runs differ: " + first_difference(text, again))
-    for key in ("state_hash", "instructions", "virtual_ns"):
-        if report[key] != second[key]:
-            raise Failure(f"two runs differ: {key} {report[key]} and {second[key]}")
+    check_equal("two runs", (text, report), guest.run("second"))
+    check_oracle(guest, (text, report))
     print(f"two runs: the same text and state {report['state_hash']}, {report['instructions']} instructions, {report['mips']:.0f} MIPS")
 
 
 def test_snapshot(guest):
     """Saved in the middle of the boot, and again in the middle of the session's work."""
-    _, plain = guest.run("plain")
+    text, plain = guest.run("plain")
+    check_oracle(guest, (text, plain))
     for part in (0.5, 0.97):
         at = int(plain["virtual_ns"] * part)
         state = os.path.join(guest.work, "state.bin")
@@ -158,6 +190,22 @@ def test_snapshot(guest):
         print(f"saved and loaded at {at} ns: ends in the same state {straight['state_hash']}")
 
 
+def test_lockstep(guest):
+    """One run with the interpreter beside the translator; doppel compares them itself."""
+    text, report = guest.run("run")
+    check_session(guest, text)
+    counts = report["lockstep"]
+    if counts["whole_comparisons"] < 2:
+        raise Failure(f"memory was hardly compared: {counts}")
+    print(f"{counts['comparisons']} comparisons, {counts['whole_comparisons']} of everything: no difference")
+
+
+def name_of(options, test, engine):
+    """Of the folder where a test's files are."""
+    name = f"{test}-{options.kernel}-{options.cpu}-{options.entry}"
+    return name if engine == "interp" else f"{name}-{engine}"
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--doppel", required=True)
@@ -165,12 +213,13 @@ def main():
     parser.add_argument("--kernel", choices=["amd64", "686-pae", "686"], required=True)
     parser.add_argument("--cpu", default="max")
     parser.add_argument("--entry", default="auto")
-    parser.add_argument("--test", choices=["session", "snapshot"], default="session")
+    parser.add_argument("--test", choices=["session", "snapshot", "lockstep"], default="session")
+    parser.add_argument("--engine", choices=["interp", "jit", "lockstep"], default="interp")
     options = parser.parse_args()
-    options.name = f"{options.test}-{options.kernel}-{options.cpu}-{options.entry}"
+    options.name = name_of(options, options.test, options.engine)
     try:
         guest = Guest(options)
-        {"session": test_session, "snapshot": test_snapshot}[options.test](guest)
+        {"session": test_session, "snapshot": test_snapshot, "lockstep": test_lockstep}[options.test](guest)
     except Failure as failure:
         print(failure, file=sys.stderr)
         return 1

@@ -2,7 +2,11 @@
 
 #include <cstring>
 
+#include "cpu/base/bits.h"
 #include "cpu/instruction_table.h"
+#include "jit/translator.h"
+#include "tests/differential/addresses.h"
+#include "tests/differential/forms.h"
 #include "tests/differential/host_runner.h"
 #include "tests/support/empty_environment.h"
 
@@ -21,6 +25,36 @@ constexpr u64 kTssOffset = 0x800;
 constexpr u32 kTssLimit = 103;  // No I/O permission bitmap.
 constexpr size_t kX87Bytes = 160;  // Both sides keep FXSAVE's layout up to the XMM registers.
 constexpr u64 kMaxIterations = 1 << 20;
+constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+
+/// What is left to its handler: PUSHF, POPF and IRET see or load TF, with which the host is stepped and an
+/// engine leaves its ordinary path; branches into themselves, across the NOP
+/// behind them or into data do not stop at a HLT.
+bool wants_handler(const TestCase& test, const MemoryView& memory) {
+  Decoded decoded;
+  if (!decode(test.size, test.bytes, test.length, decoded)) return false;
+  const ZydisDecodedOperand& first = decoded.operands[0];
+  if (first.type == ZYDIS_OPERAND_TYPE_IMMEDIATE && first.imm.is_relative &&
+      first.imm.value.s >= -static_cast<i64>(test.length) && first.imm.value.s <= 1) return true;
+  if (decoded.insn.meta.branch_type == ZYDIS_BRANCH_TYPE_NEAR && first.type == ZYDIS_OPERAND_TYPE_REGISTER) {
+    const u64 target = truncate(test.before.gpr[gpr_number(first.reg.value)], decoded.insn.operand_width);
+    if (memory.at(target) != nullptr) return true;
+  }
+  switch (decoded.insn.mnemonic) {
+    case ZYDIS_MNEMONIC_PUSHF:
+    case ZYDIS_MNEMONIC_PUSHFD:
+    case ZYDIS_MNEMONIC_PUSHFQ:
+    case ZYDIS_MNEMONIC_POPF:
+    case ZYDIS_MNEMONIC_POPFD:
+    case ZYDIS_MNEMONIC_POPFQ:
+    case ZYDIS_MNEMONIC_IRET:
+    case ZYDIS_MNEMONIC_IRETD:
+    case ZYDIS_MNEMONIC_IRETQ:
+      return true;
+    default:
+      return false;
+  }
+}
 
 }  // namespace
 
@@ -28,10 +62,19 @@ GuestRunner::GuestRunner(mmu::MachineMemory machine)
     : machine_(std::move(machine)), pmap_(machine_, kRamBytes >> kPageShift), physical_(pmap_, mmio_),
       environment_(std::make_unique<test::EmptyEnvironment>()) {}
 
-Result<std::unique_ptr<GuestRunner>, Error> GuestRunner::create() {
+Result<std::unique_ptr<GuestRunner>, Error> GuestRunner::create(bool translates) {
   DOPPEL_TRY(mmu::MachineMemory machine, mmu::MachineMemory::create(2 * kRamBytes));
   std::unique_ptr<GuestRunner> runner(new GuestRunner(std::move(machine)));
   DOPPEL_TRY(runner->build());
+  if (translates) {
+    jit::TranslatorOptions options;
+    options.threshold = 1;
+    for (size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], nullptr, &runner->signals_[i]);
+    DOPPEL_TRY(std::unique_ptr<jit::Translator> translator, jit::Translator::create(*runner->cpu_, options));
+    runner->engine_ = std::move(translator);
+    runner->swap_signals();
+    runner->physical_.tracking().set_protect_hook([raw = runner.get()](PhysAddr page) { raw->cpu_->mmu.page_became_tracked(page); });
+  }
   return runner;
 }
 
@@ -133,12 +176,12 @@ void GuestRunner::load_segment(Seg segment, u16 selector) {
   reg.update_window();
 }
 
-void GuestRunner::load(const TestCase& test) {
+void GuestRunner::load(const TestCase& test, bool stepped) {
   cpu::CpuState& state = cpu_->state;
   const MachineState& before = test.before;
   std::memcpy(state.gpr, before.gpr, sizeof before.gpr);
   state.rip() = before.rip;
-  state.set_rflags(before.rflags | rflags::TF);
+  state.set_rflags(stepped ? before.rflags | rflags::TF : before.rflags & ~rflags::TF);
   for (unsigned i = 0; i < kSegCount; ++i) load_segment(static_cast<Seg>(i), before.selectors[i]);
   if (test.size == CodeSize::Bits64) {
     state.segment(Seg::FS).base = before.fs_base;
@@ -157,8 +200,40 @@ void GuestRunner::load(const TestCase& test) {
   cpu_->update_mode();
 }
 
-Outcome GuestRunner::run(const TestCase& test, MachineState& after) {
-  load(test);
+void GuestRunner::swap_signals() {
+  for (size_t i = 0; i < std::size(kSignals); ++i) {
+    const struct sigaction wanted = signals_[i];
+    sigaction(kSignals[i], &wanted, &signals_[i]);
+  }
+}
+
+// The engine gets room for more than one instruction, or it would not translate. Behind the instruction stands
+// a NOP, and all around HLT, which user code may not execute: the #GP there says that the instruction is done.
+Outcome GuestRunner::run_engine(const TestCase& test) {
+  cpu::CpuState& state = cpu_->state;
+  swap_signals();
+  // The test wrote its bytes past the machine's back.
+  engine_->flush();
+  const u64 end = state.retired + kMaxIterations;
+  while (state.retired < end && !state.shutdown && !state.halted) engine_->run(end - state.retired);
+  swap_signals();
+  Outcome outcome;
+  outcome.steps = 1;
+  // There is no IDT: an exception is the first link of the chain that ends in a shutdown.
+  if (!state.shutdown || cpu_->fault_chain().empty()) return outcome;
+  const cpu::FaultRecord& fault = cpu_->fault_chain().front();
+  if (fault.rip == test.before.rip) {
+    outcome.faulted = true;
+    outcome.vector = fault.vector;
+    outcome.error_code = has_error_code(static_cast<Vector>(fault.vector)) ? fault.error_code : 0;
+    if (static_cast<Vector>(fault.vector) == Vector::PF) outcome.cr2 = fault.cr2;
+  }
+  const u64 next = test.before.rip + test.length;
+  state.rip() = fault.rip == next + 1 ? next : fault.rip;
+  return outcome;
+}
+
+Outcome GuestRunner::run_handler(const TestCase& test) {
   cpu::CpuState& state = cpu_->state;
   Outcome outcome;
   cpu::Instruction insn;
@@ -185,10 +260,18 @@ Outcome GuestRunner::run(const TestCase& test, MachineState& after) {
       break;
     }
   } while (test.repeats && state.rip() == test.before.rip);
+  return outcome;
+}
 
+Outcome GuestRunner::run(const TestCase& test, MachineState& after) {
+  const bool stepped = engine_ == nullptr || wants_handler(test, memory_);
+  load(test, stepped);
+  const Outcome outcome = stepped ? run_handler(test) : run_engine(test);
+  const cpu::CpuState& state = cpu_->state;
   std::memcpy(after.gpr, state.gpr, sizeof after.gpr);
   after.rip = state.rip();
   after.rflags = state.rflags();
+  if (!stepped) after.rflags |= rflags::TF;
   for (unsigned i = 0; i < kSegCount; ++i) after.selectors[i] = state.seg[i].selector;
   after.fs_base = state.segment(Seg::FS).base;
   after.gs_base = state.segment(Seg::GS).base;

@@ -1,7 +1,7 @@
 // The differential test: every form of every instruction, with random operands, on doppel's
 // interpreter and on the processor under us.
 //
-//     differential [--cases N] [--seed S] [--only MNEMONIC] [--mode 16|32|64] [--list]
+//     differential [--engine interp|jit] [--cases N] [--seed S] [--only MNEMONIC] [--mode 16|32|64] [--list]
 //                  [--form TEXT] [--case N] [--verbose]
 //
 // A difference is printed with everything that is needed to see it again; the run goes on, and ends with
@@ -40,6 +40,7 @@ struct Options {
   std::string form;       // Part of a form's text.
   long long one_case = -1;
   int mode = 0;
+  bool translates = false;
   bool list = false;
   bool all = false;       // Show every difference.
 };
@@ -63,13 +64,15 @@ class Run {
       return kCannotRun;
     }
     host_ = host.take();
-    auto guest = GuestRunner::create();
+    auto guest = GuestRunner::create(options_.translates);
     if (!guest.ok()) {
       std::printf("no guest: %s\n", guest.error().message.c_str());
       return 2;
     }
     guest_ = guest.take();
     generator_.fill_background(host_->memory());
+    // An engine is stopped by what stands behind the instruction: see GuestRunner::run_engine.
+    if (options_.translates) std::memset(host_->memory().code, 0xf4, kCodePages * kPageSize);
     copy(guest_->memory(), host_->memory());
     pristine_.resize(kCodePages * kPageSize + kDataBytes + kStackBytes);
     pristine_view_ = {pristine_.data(), pristine_.data() + kCodePages * kPageSize, pristine_.data() + kCodePages * kPageSize + kDataBytes};
@@ -213,6 +216,7 @@ bool parse(int argc, char** argv, Options& options) {
     else if (name == "--form") options.form = value;
     else if (name == "--case") options.one_case = std::atoll(value);
     else if (name == "--only") options.only = value;
+    else if (name == "--engine" && (std::string_view(value) == "interp" || std::string_view(value) == "jit")) options.translates = value[0] == 'j';
     else return false;
   }
   for (char& c : options.only) c = static_cast<char>(std::tolower(c));
@@ -232,7 +236,7 @@ std::vector<Form> select_forms(const Options& options) {
 int main_function(int argc, char** argv) {
   Options options;
   if (!parse(argc, argv, options)) {
-    std::fprintf(stderr, "usage: differential [--cases N] [--seed S] [--only MNEMONIC] [--mode 16|32|64] [--form TEXT] [--case N] [--list] [--all]\n");
+    std::fprintf(stderr, "usage: differential [--engine interp|jit] [--cases N] [--seed S] [--only MNEMONIC] [--mode 16|32|64] [--form TEXT] [--case N] [--list] [--all]\n");
     return 2;
   }
   std::vector<Form> forms = select_forms(options);

@@ -3,7 +3,6 @@
 #include <memory>
 
 #include "cpu/environment.h"
-#include "cpu/interpreter/interpreter.h"
 #include "mmu/machine_memory.h"
 #include "mmu/pmap.h"
 #include "tests/guest/machines.h"
@@ -27,13 +26,18 @@ class BareMachine final : private cpu::Environment {
       : pool_(std::move(pool)),
         pmap_(pool_, (kLowRam + kHighRam) >> kPageShift),
         memory_(pmap_, mmio_),
-        cpu_(model, memory_, *this),
-        engine_(cpu_) {
+        cpu_(model, memory_, *this) {
     memory_.tracking().set_protect_hook(
         [this](PhysAddr page) { cpu_.mmu.page_became_tracked(page); });
   }
 
-  Result<void, Error> lay_out() {
+  Result<void, Error> build(frontend::EngineKind kind) {
+    jit::TranslatorOptions options;
+    options.threshold = kTranslationThreshold;
+    DOPPEL_TRY(engine_, frontend::make_engine(kind, cpu_, options));
+    // Where there is no translator the frontend takes the interpreter; a test must not.
+    const bool translates = frontend::translator_statistics(*engine_) != nullptr;
+    if (kind == frontend::EngineKind::Translator && !translates) return Error{"there is no translator here"};
     if (!pmap_.add_ram(PhysAddr(0), kLowRam) || !pmap_.add_ram(PhysAddr(kHighStart), kHighRam)) {
       return Error{"the memory cannot be laid out"};
     }
@@ -65,7 +69,7 @@ class BareMachine final : private cpu::Environment {
         interrupt_at_ = kNever;
         cpu_.set_intr(true);
       }
-      switch (engine_.run(std::min(end, interrupt_at_) - state.retired)) {
+      switch (engine_->run(std::min(end, interrupt_at_) - state.retired)) {
         case cpu::ExitReason::Halted:
           return Outcome::Ending::Halted;
         case cpu::ExitReason::Shutdown:
@@ -123,7 +127,7 @@ class BareMachine final : private cpu::Environment {
   mmu::Pmap pmap_;
   mmu::PhysicalMemory memory_;
   cpu::Cpu cpu_;
-  cpu::Interpreter engine_;
+  std::unique_ptr<cpu::Engine> engine_;
   std::map<u16, u8> latches_;
   u64 interrupt_at_ = kNever;
   u64 tsc_offset_ = 0;
@@ -132,12 +136,12 @@ class BareMachine final : private cpu::Environment {
 
 }  // namespace
 
-Result<Outcome, Error> run_on_bare_machine(const Program& program) {
+Result<Outcome, Error> run_on_bare_machine(const Program& program, frontend::EngineKind engine) {
   DOPPEL_TRY(const cpu::CpuModel model, cpu::CpuModel::parse(program.model));
   DOPPEL_TRY(mmu::MachineMemory pool, mmu::MachineMemory::create(kLowRam + kHighRam));
   // The outcome reads the machine's memory: it lives as long.
   auto machine = std::make_shared<BareMachine>(std::move(pool), model);
-  DOPPEL_TRY(machine->lay_out());
+  DOPPEL_TRY(machine->build(engine));
   Outcome outcome = machine->run(program);
   outcome.memory = [machine, read = outcome.memory](u64 address, unsigned size) {
     return read(address, size);

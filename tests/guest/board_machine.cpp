@@ -45,15 +45,19 @@ Outcome::Ending run_to_end(frontend::Machine& machine, u64 limit) {
 
 }  // namespace
 
-Result<Outcome, Error> run_on_board(const Program& program) {
+Result<Outcome, Error> run_on_board(const Program& program, frontend::EngineKind engine) {
   DOPPEL_TRY(cpu::CpuModel model, cpu::CpuModel::parse(program.model));
   frontend::MachineConfig config(std::move(model));
   config.ram_bytes = kRam;
+  config.engine = engine;
+  config.jit.threshold = kTranslationThreshold;
   DOPPEL_TRY(mmu::MachineMemory pool,
              mmu::MachineMemory::create(frontend::Machine::frames_needed(config) << kPageShift));
   auto board = std::make_shared<Board>(Board{std::move(pool), nullptr});
   DOPPEL_TRY(board->machine, frontend::Machine::create(config, board->pool));
   frontend::Machine& machine = *board->machine;
+  const bool translates = frontend::translator_statistics(machine.engine()) != nullptr;
+  if (engine == frontend::EngineKind::Translator && !translates) return Error{"there is no translator here"};
   machine.reset();
   machine.memory().set_a20(true);
   place(program, machine.cpu());

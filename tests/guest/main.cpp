@@ -1,4 +1,4 @@
-// Runs guest tests: guest_test [--engine interp|host] SOURCE.asm STEM ...
+// Runs guest tests: guest_test [--engine interp|jit|host] SOURCE.asm STEM ...
 //
 // STEM names the assembled program: STEM.bin and STEM.map. A program that the engine is not meant
 // for (its `; runs:` line) is skipped. Each difference is printed as a sentence.
@@ -17,12 +17,14 @@ namespace {
 /// The word in a `; runs:` line.
 std::string_view word_of(std::string_view engine) {
   if (engine == "interp") return "interpreter";
+  if (engine == "jit") return "translator";
   return engine == "host" ? "host" : "";
 }
 
 Result<Outcome, Error> run(const Program& program, std::string_view word) {
   if (word == "host") return run_on_host(program);
-  return program.has_board ? run_on_board(program) : run_on_bare_machine(program);
+  const auto engine = word == "translator" ? frontend::EngineKind::Translator : frontend::EngineKind::Interpreter;
+  return program.has_board ? run_on_board(program, engine) : run_on_bare_machine(program, engine);
 }
 
 /// How many differences there are.
@@ -54,7 +56,7 @@ int main(int argc, char** argv) {
     first = 3;
   }
   if (word.empty() || first >= argc || (argc - first) % 2 != 0) {
-    std::printf("usage: guest_test [--engine interp|host] SOURCE.asm STEM ...\n");
+    std::printf("usage: guest_test [--engine interp|jit|host] SOURCE.asm STEM ...\n");
     return 2;
   }
   size_t differences = 0;

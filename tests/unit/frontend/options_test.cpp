@@ -34,7 +34,12 @@ TEST_CASE("options: what is unknown or malformed is refused by name") {
   CHECK(error_of({"-d", "everything"}).find("everything") != std::string::npos);
   CHECK(error_of({"-nographic=yes"}) != "");
   CHECK(error_of({"-initrd", "x"}).find("-kernel") != std::string::npos);
-  CHECK(error_of({"--engine", "jit"}).find("jit") != std::string::npos);
+  CHECK(error_of({"--engine", "tcg"}).find("lockstep") != std::string::npos);
+  CHECK(error_of({"--mmu", "soft"}).find("nested") != std::string::npos);
+  CHECK(error_of({"--jit-cache", "1"}) == "");
+  CHECK(error_of({"--jit-cache", "2G"}).find("1G") != std::string::npos);
+  CHECK(error_of({"--jit-threshold", "x"}) != "");
+  CHECK(error_of({"--lockstep-interval", "0"}) != "");
   CHECK(error_of({"--state-save", "file"}).find("FILE@TIME") != std::string::npos);
 }
 

@@ -46,6 +46,16 @@ TEST_CASE("run_loop: an endless loop meets the limit of virtual time exactly") {
   CHECK(machine->now_ns() == 12'345'678);
 }
 
+TEST_CASE("run_loop: bytes that an idle guest never fetches do not stop time") {
+  SmallMachine machine({0xfb, 0xf4, 0xeb, 0xfd});  // sti; again: hlt; jmp again
+  InputQueue queue;
+  for (unsigned i = 0; i < 100; ++i) queue.push(InputQueue::Target::Serial0, 'x');
+  RunConfig config;
+  config.timeout_virtual_ns = 100'000'000;
+  config.timeout_host_ns = 20'000'000'000;
+  CHECK(machine.run(queue, std::move(config)).kind == RunOutcome::Kind::VirtualTimeout);
+}
+
 TEST_CASE("run_loop: a reset through port cf9h ends the run under -no-reboot") {
   SmallMachine machine({0xba, 0xf9, 0x0c, 0xb0, 0x06, 0xee, 0xeb, 0xfe});  // out cf9h, 6
   const RunOutcome outcome = machine.run();

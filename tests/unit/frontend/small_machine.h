@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -14,14 +15,19 @@ namespace doppel::frontend {
 /// A machine of 2 MiB that starts a real-mode program at 0:7C00.
 class SmallMachine {
  public:
-  explicit SmallMachine(std::vector<u8> program, devices::ByteSink* serial = nullptr)
-      : SmallMachine(plan_of(std::move(program)), serial) {}
-  explicit SmallMachine(loaders::BootPlan plan, devices::ByteSink* serial = nullptr)
+  /// Changes the configuration before the machine is built.
+  using Adjust = std::function<void(MachineConfig&)>;
+  explicit SmallMachine(std::vector<u8> program, devices::ByteSink* serial = nullptr,
+                        const Adjust& adjust = {})
+      : SmallMachine(plan_of(std::move(program)), serial, adjust) {}
+  explicit SmallMachine(loaders::BootPlan plan, devices::ByteSink* serial = nullptr,
+                        const Adjust& adjust = {})
       : pool_(mmu::MachineMemory::create(u64{16} << 20).take()) {
     MachineConfig config(cpu::CpuModel::parse("max").take());
     config.ram_bytes = u64{2} << 20;
     config.board.debug_exit = devices::BoardConfig::DebugExit{0x501, 2};
     config.board.serial[0] = serial;
+    if (adjust) adjust(config);
     auto made = Machine::create(config, pool_);
     REQUIRE(made.ok());
     machine_ = made.take();

@@ -468,3 +468,148 @@ TEST_CASE("mmu: with no frame left a guest's loads give zeros and its stores van
   CHECK(mmu.read<u32>(LinearAddr(0x2000)).value() == 0);
   CHECK(pmap.out_of_memory());
 }
+
+TEST_CASE("mmu: make_direct leaves what a load or store of these bytes leaves, and says if it helped") {
+  TestMmu m(PagingMode::Level4);
+  const u64 slot = m.map(0x40'0000, 0x7000 | kAll);
+  m.map(0x40'1000, 0x8000 | pte::P | pte::U);
+  m.map(0x40'2000, kDevice | kAll);
+  const LinearAddr page(0x40'0100);
+  // A read-modify-write: the load is made, the page stays clean, the store cannot be direct yet.
+  CHECK_FALSE(m.mmu.make_direct(page, 8, Access::Write, true));
+  CHECK((m.get(slot) & (pte::A | pte::D)) == pte::A);
+  CHECK(m.mmu.make_direct(page, 8, Access::Read, false));
+  CHECK(m.mmu.active().find(Access::Read, page, 8) != nullptr);
+  CHECK(m.mmu.active().find(Access::Write, page, 8) == nullptr);
+  CHECK(m.mmu.make_direct(page, 8, Access::Write, false));
+  CHECK((m.get(slot) & pte::D) != 0);
+  CHECK(m.mmu.active().find(Access::Write, page, 8) != nullptr);
+  m.mmu.flush_all();
+  CHECK(m.mmu.make_direct(page, 8, Access::Write, true));
+
+  CHECK_FALSE(m.mmu.make_direct(LinearAddr(0x40'0ffd), 4, Access::Read, false));
+  CHECK_FALSE(m.mmu.make_direct(LinearAddr(0x40'1000), 4, Access::Write, false));
+  CHECK_FALSE(m.mmu.make_direct(LinearAddr(0x40'2000), 4, Access::Read, false));
+  CHECK_FALSE(m.mmu.make_direct(LinearAddr(0x99'0000), 4, Access::Read, false));
+  CHECK_FALSE(m.mmu.make_direct(LinearAddr(0x8000'0000'0000), 4, Access::Read, false));
+  CHECK(m.mmu.counters().true_faults == 0);
+  CHECK(m.device.seen.empty());
+  m.physical.tracking().track(PhysAddr(0x7000), TrackReason::DirtyLog);
+  CHECK_FALSE(m.mmu.make_direct(page, 8, Access::Write, false));
+  CHECK(m.mmu.make_direct(page, 8, Access::Read, false));
+}
+
+TEST_CASE("mmu: nothing is direct while every access must be looked at") {
+  TestMmu m(PagingMode::Level4);
+  m.map(0x40'0000, 0x7000 | kAll);
+  CHECK(m.mmu.active_class() == Mmu::PrivilegeClass::Supervisor);
+  CHECK(&m.mmu.active() == &m.mmu.table(Mmu::PrivilegeClass::Supervisor));
+  const DataBreakpoint slots[] = {{LinearAddr(0x1000), 4, false}};
+  m.mmu.set_data_breakpoints(slots);
+  CHECK(m.mmu.active_class() == Mmu::PrivilegeClass::NeverFilled);
+  CHECK_FALSE(m.mmu.make_direct(LinearAddr(0x40'0000), 4, Access::Read, false));
+  CHECK(m.read(0x40'0000) == 0);
+  CHECK(m.mmu.active().find(Access::Read, LinearAddr(0x40'0000), 4) == nullptr);
+  m.mmu.set_data_breakpoints({});
+  m.mmu.set_privilege(true, false);
+  CHECK(m.mmu.active_class() == Mmu::PrivilegeClass::User);
+}
+
+TEST_CASE("mmu: tables stand within the Mmu, where generated code finds them") {
+  TestMmu m(PagingMode::None);
+  const u8* const start = reinterpret_cast<const u8*>(&m.mmu);
+  for (size_t i = 0; i < Mmu::kPrivilegeClasses; ++i) {
+    const u8* table = reinterpret_cast<const u8*>(&m.mmu.table(static_cast<Mmu::PrivilegeClass>(i)));
+    CHECK(table > start);
+    CHECK(table + sizeof(ShadowTlb) <= start + sizeof(Mmu));
+  }
+}
+
+TEST_CASE("mmu: a fetch slot has the number of its pair of pages") {
+  TestMmu m(PagingMode::Level4);
+  m.map(0x40'0000, 0x7000 | kAll);
+  const size_t slot = ShadowTlb::fetch_slot(LinearAddr(0x40'0000));
+  CHECK(m.mmu.active().fetch_ids[slot] == 0);
+  CHECK(m.mmu.fetch_page(LinearAddr(0x40'0123)).ok());
+  const u32 first = m.mmu.active().fetch_ids[slot];
+  CHECK(first != 0);
+  CHECK(first == m.mmu.fetch_id(LinearAddr(0x40'0000), PhysAddr(0x7000)));
+  m.map(0x40'0000, 0x9000 | kAll);
+  m.mmu.flush_page(LinearAddr(0x40'0000));
+  CHECK(m.mmu.active().fetch_ids[slot] == 0);
+  CHECK(m.mmu.fetch_page(LinearAddr(0x40'0123)).ok());
+  CHECK(m.mmu.active().fetch_ids[slot] != first);
+  m.map(0x40'0000, 0x7000 | kAll);
+  m.mmu.flush_page(LinearAddr(0x40'0000));
+  CHECK(m.mmu.fetch_page(LinearAddr(0x40'0123)).ok());
+  CHECK(m.mmu.active().fetch_ids[slot] == first);
+}
+
+TEST_CASE("mmu: buffers whose pages collide are told apart after a few misses") {
+  constexpr u64 kSource = 0x10'0000'0000;
+  constexpr u64 kPages = 16;
+  for (const u64 apart : {u64{64} << 20, u64{16} << 20, (u64{8} << 20) + 0x1000, u64{1} << 40}) {
+    CAPTURE(apart);
+    TestMmu m(PagingMode::Level4);
+    for (u64 page = 0; page < kPages; ++page) {
+      m.map(kSource + (page << 12), (0x40'0000 + (page << 12)) | kAll);
+      m.map(kSource + apart + (page << 12), (0x80'0000 + (page << 12)) | kAll);
+    }
+    const u64 generation = m.mmu.generation();
+    const auto copy = [&] {
+      const u64 before = m.mmu.counters().misses;
+      for (u64 at = 0; at < kPages << 12; at += 8) {
+        CHECK_FALSE(m.write_fault<u64>(kSource + apart + at, m.read<u64>(kSource + at)).present);
+      }
+      return m.mmu.counters().misses - before;
+    };
+    CHECK(copy() < 4 * kPages + 500);
+    CHECK(copy() == 0);
+    const bool changed = m.mmu.counters().index_changes != 0;
+    CHECK(changed == (apart % (u64{16} << 20) == 0));
+    CHECK(changed == (m.mmu.generation() != generation));
+    for (size_t i = 1; i < Mmu::kPrivilegeClasses; ++i) {
+      CHECK(m.mmu.table(static_cast<Mmu::PrivilegeClass>(i)).index == m.mmu.active().index);
+    }
+  }
+}
+
+TEST_CASE("mmu: of three buffers that collide, two are told apart") {
+  // Which leaves two misses a round of three, not three.
+  constexpr u64 kBuffers[] = {0x10'0000'0000, 0x10'0100'0000, 0x10'0200'0000};
+  TestMmu m(PagingMode::Level4);
+  for (u64 i = 0; i < 3; ++i) m.map(kBuffers[i], (0x40'0000 + (i << 12)) | kAll);
+  const auto round = [&] {
+    for (const u64 buffer : kBuffers) CHECK(m.read(buffer) == 0);
+  };
+  for (unsigned i = 0; i < 100; ++i) round();
+  CHECK(m.mmu.counters().index_changes >= 1);
+  const u64 misses = m.mmu.counters().misses;
+  for (unsigned i = 0; i < 10'000; ++i) round();
+  CHECK(m.mmu.counters().misses - misses <= 21'000);
+  CHECK(m.mmu.counters().index_changes < 10);
+}
+
+TEST_CASE("mmu: more pages than slots, one after the other, do not make it choose for ever") {
+  TestMmu m(PagingMode::Level4);
+  constexpr u64 kPages = 2 * ShadowTlb::kEntries;
+  for (u64 page = 0; page < kPages; ++page) m.map(page << 12, ((page % 2048) << 12) | pte::P);
+  for (unsigned round = 0; round < 4; ++round) {
+    for (u64 page = 0; page < kPages; ++page) CHECK(m.mmu.probe(LinearAddr(page << 12), 1, Access::Read).ok());
+  }
+  CHECK(m.mmu.counters().index_changes == 0);
+}
+
+TEST_CASE("mmu: a guest that collides on purpose pays with misses for each change of index") {
+  TestMmu m(PagingMode::Level4);
+  // 24 pages of one slot under every index: they differ in bits 56 to 24 in every way.
+  std::vector<u64> pages;
+  for (u64 i = 0; i < 24; ++i) pages.push_back((i * 0x9e37'79b9'7f4a'7c15 >> 17) & 0x7fff'ff00'0000);
+  for (const u64 page : pages) m.map(page, 0x7000 | kAll);
+  for (unsigned round = 0; round < 5000; ++round) {
+    for (unsigned i = 0; i < 3; ++i) CHECK(m.read(pages[(round / 50 + i * 7) % 24]) == 0);
+  }
+  const u64 changes = m.mmu.counters().index_changes;
+  CHECK(m.mmu.counters().misses >= changes * 64);
+  CHECK(changes < 10);
+}

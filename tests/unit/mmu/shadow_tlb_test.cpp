@@ -1,5 +1,6 @@
 #include "mmu/shadow_tlb.h"
 
+#include <bit>
 #include <memory>
 
 #include <doctest/doctest.h>
@@ -13,7 +14,14 @@ namespace {
 u8* host(u64 number) { return reinterpret_cast<u8*>(0x7f00'0000'0000 + (number << kPageShift)); }
 
 bool hits(const ShadowTlb& tlb, Access access, u64 address, size_t size = 1) {
-  return tlb.slot(access, LinearAddr(address)).tag == ShadowTlb::tag_for(LinearAddr(address), size);
+  return tlb.find(access, LinearAddr(address), size) != nullptr;
+}
+
+bool fetches(const ShadowTlb& tlb, u64 address) {
+  const size_t slot = ShadowTlb::fetch_slot(LinearAddr(address));
+  const bool found = tlb.fetch_pages[slot] == LinearAddr(address).page().value;
+  CHECK(found == (tlb.fetch_ids[slot] != 0));
+  return found;
 }
 
 }  // namespace
@@ -24,7 +32,10 @@ TEST_CASE("shadow_tlb: neighbouring pages never share a slot, the last and the f
                          u64{0xffffff}, ~u64{0} >> 12, (u64{1} << 51) - 1}) {
     CAPTURE(page);
     const LinearAddr first(page << 12);
-    CHECK(ShadowTlb::index(first) != ShadowTlb::index(first + kPageSize));
+    CHECK(ShadowTlb::fetch_slot(first) != ShadowTlb::fetch_slot(first + kPageSize));
+    for (const TlbIndex index : {TlbIndex{}, TlbIndex{11, 26}, TlbIndex{8, 60}}) {
+      CHECK(index.slot(first.value) != index.slot((first + kPageSize).value));
+    }
   }
 }
 
@@ -35,15 +46,73 @@ TEST_CASE("shadow_tlb: a hit is for one kind of access, within the page only") {
   CHECK(hits(*tlb, Access::Read, 0x5ffc, 4));
   CHECK_FALSE(hits(*tlb, Access::Read, 0x5ffd, 4));
   CHECK_FALSE(hits(*tlb, Access::Write, 0x5000));
-  CHECK_FALSE(hits(*tlb, Access::Fetch, 0x5000));
-  CHECK(0x5123 + tlb->slot(Access::Read, LinearAddr(0x5123)).addend ==
-        reinterpret_cast<u64>(host(3)) + 0x123);
+  CHECK_FALSE(fetches(*tlb, 0x5000));
+  CHECK(tlb->find(Access::Read, LinearAddr(0x5123), 1) == host(3) + 0x123);
 }
 
-TEST_CASE("shadow_tlb: buffers a table size apart do not share a slot") {
+TEST_CASE("shadow_tlb: what generated code computes is what C++ computes") {
+  auto tlb = std::make_unique<ShadowTlb>();
+  for (const TlbIndex index : {TlbIndex{}, TlbIndex{11, 30}, TlbIndex{9, 21}}) {
+    tlb->set_index(index);
+    CHECK(std::popcount(tlb->index_mask) == 12);
+    CHECK((tlb->index_mask & kPageSize) != 0);
+    for (const u64 address : {u64{0x1234'5678'9abc}, u64{0x7fff'f7ff'e000}, ~u64{0xfff}}) {
+      size_t picked = 0;  // As PEXT does.
+      unsigned count = 0;
+      for (unsigned bit = 0; bit < 64; ++bit) {
+        if ((tlb->index_mask >> bit & 1) != 0) picked |= (address >> bit & 1) << count++;
+      }
+      CHECK(picked == index.slot(address));
+      CHECK(picked == tlb->slot(LinearAddr(address)));
+      tlb->fill(Access::Read, LinearAddr(address), host(5), false);
+      CHECK(tlb->read_tags[picked] + (address >> kPageShift) == 0);
+      CHECK(address + tlb->addends[picked] ==
+            reinterpret_cast<u64>(host(5)) + LinearAddr(address).page_offset());
+    }
+  }
+}
+
+TEST_CASE("shadow_tlb: fetches of programs a table size apart do not share a slot") {
   const u64 apart = ShadowTlb::kEntries << kPageShift;
-  CHECK(ShadowTlb::index(LinearAddr(0)) != ShadowTlb::index(LinearAddr(apart)));
-  CHECK(ShadowTlb::index(LinearAddr(apart)) != ShadowTlb::index(LinearAddr(2 * apart)));
+  CHECK(ShadowTlb::fetch_slot(LinearAddr(0)) != ShadowTlb::fetch_slot(LinearAddr(apart)));
+  CHECK(ShadowTlb::fetch_slot(LinearAddr(apart)) != ShadowTlb::fetch_slot(LinearAddr(2 * apart)));
+}
+
+TEST_CASE("shadow_tlb: a page that takes a slot takes it for loads and stores, and says from whom") {
+  auto tlb = std::make_unique<ShadowTlb>();
+  const LinearAddr one(0x5000);
+  const LinearAddr other(0x5000 + (ShadowTlb::kEntries << kPageShift));
+  CHECK(tlb->fill(Access::Read, one, host(1), false) == ShadowTlb::kInvalid);
+  CHECK(tlb->fill(Access::Write, one, host(1), false) == ShadowTlb::kInvalid);
+  CHECK(tlb->fill(Access::Read, other, host(2), false) == ShadowTlb::tag_for(one, 1));
+  CHECK_FALSE(hits(*tlb, Access::Read, 0x5000));
+  CHECK_FALSE(hits(*tlb, Access::Write, 0x5000));
+  CHECK(tlb->find(Access::Read, other, 8) == host(2));
+  CHECK_FALSE(hits(*tlb, Access::Write, other.value));
+  CHECK(tlb->fill(Access::Write, one, host(1), false) == ShadowTlb::tag_for(other, 1));
+  CHECK_FALSE(hits(*tlb, Access::Read, other.value));
+  CHECK(tlb->find(Access::Write, one, 8) == host(1));
+}
+
+TEST_CASE("shadow_tlb: a page that leads elsewhere now keeps no right to store from before") {
+  auto tlb = std::make_unique<ShadowTlb>();
+  tlb->fill(Access::Write, LinearAddr(0x5000), host(1), false);
+  tlb->fill(Access::Read, LinearAddr(0x5000), host(2), false);
+  CHECK_FALSE(hits(*tlb, Access::Write, 0x5000));
+  CHECK(tlb->find(Access::Read, LinearAddr(0x5000), 1) == host(2));
+}
+
+TEST_CASE("shadow_tlb: a new index forgets everything, global entries too") {
+  auto tlb = std::make_unique<ShadowTlb>();
+  tlb->fill(Access::Write, LinearAddr(0x5000), host(1), true);
+  tlb->fill_fetch(LinearAddr(0x5000), host(1), true, PhysAddr(0x9000), 4);
+  tlb->set_index({11, 24});
+  CHECK_FALSE(hits(*tlb, Access::Write, 0x5000));
+  CHECK_FALSE(fetches(*tlb, 0x5000));
+  tlb->fill(Access::Read, LinearAddr(0x5000), host(1), false);
+  tlb->fill(Access::Read, LinearAddr(0x100'5000), host(2), false);
+  CHECK(hits(*tlb, Access::Read, 0x5000));
+  CHECK(hits(*tlb, Access::Read, 0x100'5000));
 }
 
 TEST_CASE("shadow_tlb: a flush keeps global entries if asked to") {
@@ -81,7 +150,7 @@ TEST_CASE("shadow_tlb: filling and dropping one slot for ever stays bounded and 
     tlb->fill(Access::Write, LinearAddr(0x1000), host(1), false);
     tlb->flush_range(LinearAddr(0x1000), kPageSize);
   }
-  CHECK(tlb->filled() <= 3 * ShadowTlb::kEntries);
+  CHECK(tlb->filled() == 1);
   tlb->fill(Access::Write, LinearAddr(0x1000), host(1), false);
   tlb->flush(true);
   CHECK_FALSE(hits(*tlb, Access::Write, 0x1000));
@@ -93,13 +162,13 @@ TEST_CASE("shadow_tlb: a range drops its pages of all kinds and no others") {
     tlb->fill(Access::Read, LinearAddr(0x3fff'f000), host(1), false);
     tlb->fill(Access::Read, LinearAddr(0x4000'0000), host(2), false);
     tlb->fill(Access::Write, LinearAddr(0x4000'5000), host(3), true);
-    tlb->fill(Access::Fetch, LinearAddr(0x4000'0000 + size - 0x1000), host(4), false);
+    tlb->fill_fetch(LinearAddr(0x4000'0000 + size - 0x1000), host(4), false, PhysAddr(0), 9);
     tlb->fill(Access::Read, LinearAddr(0x4000'1000 + size), host(5), false);
     tlb->flush_range(LinearAddr(0x4000'0000), size);
     CHECK(hits(*tlb, Access::Read, 0x3fff'f000));
     CHECK_FALSE(hits(*tlb, Access::Read, 0x4000'0000));
     CHECK_FALSE(hits(*tlb, Access::Write, 0x4000'5000));
-    CHECK_FALSE(hits(*tlb, Access::Fetch, 0x4000'0000 + size - 0x1000));
+    CHECK_FALSE(fetches(*tlb, 0x4000'0000 + size - 0x1000));
     CHECK(hits(*tlb, Access::Read, 0x4000'1000 + size));
   }
 }
@@ -117,9 +186,26 @@ TEST_CASE("shadow_tlb: revoking writes finds every alias of a host page and leav
   CHECK(hits(*tlb, Access::Write, 0x3000));
 }
 
-TEST_CASE("shadow_tlb: fetch entries remember their physical page") {
+TEST_CASE("shadow_tlb: an entry that is global for loads only goes with the others") {
   auto tlb = std::make_unique<ShadowTlb>();
-  tlb->fill(Access::Fetch, LinearAddr(0x1000), host(7), false, PhysAddr(0x9000));
-  tlb->fill(Access::Read, LinearAddr(0x1000), host(7), false, PhysAddr(0xa000));
-  CHECK(tlb->fetch_page(LinearAddr(0x1abc)) == PhysAddr(0x9000));
+  for (const bool first : {false, true}) {
+    tlb->fill(Access::Read, LinearAddr(0x1000), host(1), first);
+    tlb->fill(Access::Write, LinearAddr(0x1000), host(1), !first);
+    tlb->flush(true);
+    CHECK_FALSE(hits(*tlb, Access::Read, 0x1000));
+    CHECK_FALSE(hits(*tlb, Access::Write, 0x1000));
+  }
+}
+
+TEST_CASE("shadow_tlb: fetch entries remember host, physical page and number") {
+  auto tlb = std::make_unique<ShadowTlb>();
+  tlb->fill_fetch(LinearAddr(0x1000), host(7), false, PhysAddr(0x9000), 12);
+  tlb->fill(Access::Read, LinearAddr(0x1000), host(8), false);
+  const size_t slot = ShadowTlb::fetch_slot(LinearAddr(0x1abc));
+  CHECK(fetches(*tlb, 0x1abc));
+  CHECK(tlb->fetch_hosts[slot] == host(7));
+  CHECK(tlb->fetch_physical[slot] == PhysAddr(0x9000));
+  CHECK(tlb->fetch_ids[slot] == 12);
+  tlb->flush(true);
+  CHECK_FALSE(fetches(*tlb, 0x1000));
 }

@@ -1,0 +1,146 @@
+// From a guest address to the host's.
+//
+//     lea   r14, [offset]                    linear address
+//     pext  r13, r14, [index mask]           slot of the shadow TLB
+//     mov   rcx, [tags + r13 * 8]            minus the page number, if it is there
+//     mov   r13, [addends + r13 * 8]
+//     lea   r13, [r13 + r14]                 host address
+//     lea   r14, [r14 + size - 1]            last byte,
+//     shrx  r14, r14, r15                    its page
+//     lea   rcx, [rcx + r14]                 0: a hit, and the access lies in one page
+//     jrcxz hit
+//     jmp   cold
+//
+// Nothing of it touches a flag. Cold code computes the address again, asks C++ to make it a hit, and
+// tries again; if that cannot be, it leaves the block before the instruction.
+
+#include <cstddef>
+
+#include "jit/emitter.h"
+
+namespace doppel::jit {
+
+using namespace asmjit;
+using x86::ptr;
+
+namespace {
+
+constexpr i32 segment_base(Seg segment) {
+  return state_offset(offsetof(cpu::CpuState, seg) +
+                      static_cast<size_t>(segment) * sizeof(cpu::SegmentRegister) +
+                      offsetof(cpu::SegmentRegister, base));
+}
+
+}  // namespace
+
+void Emitter::emit_offset(const Gpq& to, const AddressForm& form) {
+  constexpr u8 kNone = cpu::kZeroRegister;
+  const i64 displacement = form.displacement;
+  if (form.base == kNone && form.index == kNone) {
+    const u64 mask = form.bytes == 8 ? ~u64{0} : form.bytes == 4 ? 0xffff'ffff : 0xffff;
+    set(to, static_cast<u64>(displacement) & mask);
+    return;
+  }
+  const auto host_of = [&](u8 guest, const Gpq& scratch) {
+    if (kHome[guest] != kNoHome) return x86::gpq(kHome[guest]);
+    a_.mov(scratch, ptr(x86::r15, gpr_offset(guest)));
+    return scratch;
+  };
+  const i32 part = static_cast<i32>(displacement);
+  Mem address;
+  if (form.base == kNone) {
+    address = x86::ptr_abs(static_cast<u64>(i64{part}), host_of(form.index, to), form.scale);
+  } else if (form.index == kNone) {
+    address = ptr(host_of(form.base, to), part);
+  } else {
+    const Gpq base = host_of(form.base, to);
+    const Gpq index = form.index == form.base ? base : host_of(form.index, x86::rcx);
+    address = ptr(base, index, form.scale, part);
+  }
+  if (form.bytes == 8) {
+    a_.lea(to, address);
+  } else {
+    a_.lea(to.r32(), address);
+    if (form.bytes == 2) a_.movzx(to.r32(), to.r16());
+  }
+}
+
+void Emitter::emit_linear(const AddressForm& form, unsigned size, std::vector<u32>* outside) {
+  emit_offset(x86::r14, form);
+  const Mode mode = request_->mode;
+  if (mode.code64()) {
+    if (form.segment != Seg::FS && form.segment != Seg::GS) return;
+    a_.mov(x86::rcx, ptr(x86::r15, segment_base(form.segment)));
+    a_.lea(x86::r14, ptr(x86::r14, x86::rcx));
+    return;
+  }
+  const SegmentShape shape = mode.shape(form.segment);
+  if (shape == SegmentShape::Flat) return;
+  if (shape == SegmentShape::Small && size > 1 && outside != nullptr) {
+    // The offset has 16 bits: only the end of the access can lie outside.
+    a_.lea(x86::ecx, ptr(x86::r14, static_cast<i32>(size) - 1));
+    a_.rorx(x86::ecx, x86::ecx, 16);
+    a_.movzx(x86::ecx, x86::cx);
+    unless_rcx_zero([&] { outside->push_back(jump_placeholder()); });
+  }
+  a_.mov(x86::rcx, ptr(x86::r15, segment_base(form.segment)));
+  a_.lea(x86::r14d, ptr(x86::r14, x86::rcx));
+}
+
+void Emitter::emit_check(size_t i, const AddressForm& form, MissInfo info) {
+  Miss miss;
+  miss.retry = here();
+  miss.instruction = i;
+  miss.form = form;
+  miss.info = info;
+  std::vector<u32> outside;
+  emit_linear(form, info.size, &outside);
+  for (const u32 jump : outside) tail_jumps_.push_back({jump, i});
+  a_.pext(x86::r13, x86::r14, ptr(x86::r15, tlb_.mask));
+  a_.mov(x86::rcx, ptr(x86::r15, x86::r13, 3, info.write ? tlb_.write_tags : tlb_.read_tags));
+  a_.mov(x86::r13, ptr(x86::r15, x86::r13, 3, tlb_.addends));
+  a_.lea(x86::r13, ptr(x86::r13, x86::r14));
+  if (info.size > 1) a_.lea(x86::r14, ptr(x86::r14, info.size - 1));
+  a_.shrx(x86::r14, x86::r14, x86::r15);
+  a_.lea(x86::rcx, ptr(x86::rcx, x86::r14));
+  unless_rcx_zero([&] { miss.jump = jump_placeholder(); });
+  misses_.push_back(miss);
+}
+
+void Emitter::emit_miss(const Miss& miss) {
+  patch_here(miss.jump);
+  emit_linear(miss.form, miss.info.size, nullptr);
+  a_.mov(x86::ecx, miss.info.pack());
+  a_.long_().call(stubs_.miss);
+  emit_jump_to(miss.retry);
+  tail_jumps_.push_back({jump_placeholder(), miss.instruction});
+}
+
+HostMemory Emitter::emit_access(size_t i, const MemoryUse& use) {
+  HostMemory host;
+  host.base = kR13;
+  if (use.group < 0) {
+    emit_check(i, use.form, {use.size, use.write, false, use.alignment_mask, 0});
+    group_at_hand_ = -1;
+    return host;
+  }
+  Group& group = groups_[static_cast<size_t>(use.group)];
+  const i32 slot = group_offset(static_cast<unsigned>(use.group));
+  if (!group.is_begun) {
+    AddressForm form = use.form;
+    form.displacement = group.low_from_base;
+    emit_check(i, form, {group.span, group.write, group.reads_first, use.alignment_mask,
+                         static_cast<u16>(use.offset)});
+    if (group.is_kept) a_.mov(ptr(x86::r15, slot), x86::r13);
+    group.is_begun = true;
+  } else if (group_at_hand_ != use.group) {
+    a_.mov(x86::r13, ptr(x86::r15, slot));
+  }
+  group_at_hand_ = use.group;
+  host.displacement = use.offset;
+  return host;
+}
+
+void Emitter::note_site(bool is_store) { out_.memory_sites.push_back({here(), is_store}); }
+
+}  // namespace doppel::jit

@@ -1,0 +1,240 @@
+#pragma once
+
+// Emits the host code of one block.
+//
+//     [indirect entry]  r14 = target: is it this block?        -> no: the lookup
+//     [page entry]      is the page still behind its address?  -> no: the lookup
+//     [linked entry]    budget                                 -> spent: cold
+//     body              one piece for each guest instruction
+//     links             jumps to what follows, patched when it is known
+//     [cold]            misses, exits, links that are not patched yet
+//
+// Flags are the guest's all the way: what must compare something does so without them (LEA and
+// JRCXZ, PEXT, SHRX). Only where the guest's flags are sure to be set anew first is a plain
+// subtraction used.
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <asmjit/x86.h>
+
+#include "jit/block_plan.h"
+#include "jit/host_flags.h"
+#include "jit/layout.h"
+#include "jit/reencode.h"
+#include "jit/stubs.h"
+#include "jit/verifier.h"
+
+namespace doppel::jit {
+
+/// Instruction and place, for callouts from translated code.
+struct CalloutRecord {
+  cpu::Instruction insn;
+  u64 rip = 0;
+  u64 next_rip = 0;
+  u8 not_retired = 0;       ///< Instructions of the block behind this one.
+  bool clear_adjust = false;
+  bool may_change_mode = false;
+  bool touches_fpu = false;  ///< The x87 unit must be in the CpuState.
+};
+
+/// Where a jump to another block is, for patching.
+struct LinkSite {
+  u32 patch = 0;     ///< Offset of the 32-bit displacement.
+  u32 cold = 0;      ///< Offset of the code that asks for the target.
+  u64 target = 0;    ///< Guest offset in CS.
+};
+
+/// Where the host may fault for the guest (division, alignment), and where to go on then.
+struct FaultSite {
+  u32 at = 0;
+  u32 cold = 0;
+};
+
+/// What came out. Offsets are into the code cache.
+struct EmittedBlock {
+  u32 begin = 0, end = 0;
+  u32 indirect_entry = 0, page_entry = 0, linked_entry = 0;
+  boost::container::static_vector<LinkSite, 2> links;
+  std::vector<FaultSite> faults;
+  std::vector<std::unique_ptr<CalloutRecord>> callouts;
+  std::vector<u32> instruction_offsets;
+  std::vector<MemorySite> memory_sites;
+};
+
+/// What the block is and may rely on.
+struct EmitRequest {
+  std::span<const cpu::Instruction> block;
+  const BlockPlan& plan;
+  Mode mode;
+  u64 rip = 0;
+  LinearAddr linear;      ///< Of the first byte.
+  u32 fetch_id = 0;       ///< Of its page, see Mmu::fetch_id.
+  u32 second_fetch_id = 0;  ///< Of the page after it, if the instruction lies in both; else 0.
+  unsigned table = 0;     ///< Jump table of the mode.
+  u32 link_number = 0;    ///< Identifies the first link to C++; the second is one more.
+  u32 block_number = 0;
+};
+
+class Emitter {
+ public:
+  Emitter(asmjit::x86::Assembler& a, u64 base_address, const Stubs& stubs, const HostFlags& host_flags)
+      : a_(a), base_(base_address), stubs_(stubs), host_flags_(host_flags) {}
+
+  void set_tlb(const std::array<TlbOffsets, 3>& offsets) { tlb_of_class_ = offsets; }
+
+  /// Emits at the assembler's position. The caller has made sure of `bytes_needed` bytes.
+  EmittedBlock emit(const EmitRequest& request);
+  static size_t bytes_needed(size_t instructions) { return 512 + instructions * 420; }
+
+ private:
+  using Mem = asmjit::x86::Mem;
+  using Gpq = asmjit::x86::Gpq;
+
+  // ---- emitter.cpp: the frame of a block -------------------------------------------------------
+  void emit_entries();
+  void emit_page_check(LinearAddr address, u32 fetch_id);
+  void emit_budget();
+  void emit_instruction(size_t i);
+  void emit_callout(size_t i);
+  void leave_to_interpreter(size_t i);
+  void emit_cold();
+  void emit_tail(size_t i);
+  void emit_link(u64 target, bool is_call = false);
+  void emit_jump_to(u32 offset);
+  /// Cold code is reached by this 32-bit displacement.
+  void patch_here(u32 displacement_at);
+  u32 jump_placeholder();
+  u32 call_placeholder();
+  u32 jump_if_placeholder(unsigned condition);
+  /// JRCXZ over what `between` emits.
+  template <class Between>
+  void unless_rcx_zero(Between between) {
+    const u8 bytes[] = {0xe3, 0};
+    a_.embed(bytes, sizeof bytes);
+    const u32 from = here();
+    between();
+    a_.bufferData()[from - 1] = static_cast<u8>(here() - from);
+  }
+  u32 here() const { return static_cast<u32>(a_.offset()); }
+  /// rcx = 0 exactly if r14 is `value`.
+  void compare_target(u64 value);
+  void set(const Gpq& reg, u64 value);
+  void load_guest(const Gpq& to, unsigned guest);
+  /// Guest offsets have this many bytes: masks and register sizes follow.
+  unsigned code_bytes() const;
+  u64 mask_code(u64 rip) const;
+
+  // ---- address_check.cpp -----------------------------------------------------------------------
+  /// to = offset of the form, without the segment. Uses rcx where `to` is not enough; a base
+  /// without a home passes through `to`.
+  void emit_offset(const Gpq& to, const AddressForm& form);
+  /// r14 = linear address. Uses rcx. Where the segment ends at 64 KiB, accesses of `size` bytes
+  /// that run over it take the jumps put into `outside`.
+  void emit_linear(const AddressForm& form, unsigned size, std::vector<u32>* outside);
+  /// Makes sure of an access; the result is where the guest's bytes are. Uses rcx, r13, r14.
+  HostMemory emit_access(size_t i, const MemoryUse& use);
+  void emit_check(size_t i, const AddressForm& form, MissInfo info);
+  struct Miss;
+  void emit_miss(const Miss& miss);
+  /// The next instruction emitted is an access of the guest's.
+  void note_site(bool is_store);
+
+  // ---- translate_identical.cpp -----------------------------------------------------------------
+  void emit_identical(size_t i);
+  void emit_with_operands(size_t i, const std::optional<HostMemory>& memory, FlagRepair repair);
+  void emit_bit_scan(size_t i, const std::optional<HostMemory>& memory);
+  Gpq register_at_hand(const cpu::Operand& operand);
+  void emit_test(const Gpq& reg, unsigned bytes);
+  void save_flags();
+  void repair_flags(const cpu::Instruction& insn, FlagRepair repair);
+  void emit_clear_adjust();
+  void emit_lea(size_t i);
+
+  // ---- translate_float.cpp ---------------------------------------------------------------------
+  void need_vectors();
+  void need_x87();
+  /// Remembers instruction `i` as the last of the x87 unit; stores its operand's offset.
+  void note_x87(size_t i);
+  /// Stores the pointers of the last x87 instruction, if that has not been done.
+  void emit_x87_pointers();
+
+  // ---- translate_stack.cpp ---------------------------------------------------------------------
+  void emit_push(size_t i);
+  void emit_pop(size_t i);
+  void emit_leave(size_t i);
+  void move_stack(i32 distance);
+  void store_register(const HostMemory& to, const Gpq& from, unsigned bytes);
+  void load_register(const Gpq& to, const HostMemory& from, unsigned bytes);
+  void write_guest(unsigned guest, const Gpq& from, unsigned bytes);
+
+  // ---- translate_branch.cpp --------------------------------------------------------------------
+  void emit_jump(size_t i);
+  void emit_jump_if(size_t i);
+  void emit_count(size_t i);
+  void emit_call(size_t i);
+  void emit_return(size_t i);
+  /// r14 = target of an indirect branch.
+  void emit_target(size_t i);
+  void emit_indirect(bool is_call);
+  void emit_return_site(u64 rip);
+  void check_canonical(size_t i);
+  u64 relative_target(size_t i) const;
+  /// What must be in order before control leaves the block.
+  void settle();
+  void settle_keeping_target();
+
+  struct Miss {
+    u32 jump = 0;  ///< Displacement that leads to the cold code.
+    u32 retry = 0;
+    size_t instruction = 0;
+    AddressForm form;
+    MissInfo info;
+  };
+  struct PendingLink {
+    u32 jump;
+    u64 target;
+  };
+  struct TailJump {
+    u32 jump;
+    size_t instruction;
+  };
+  /// The last x87 instruction so far, whose pointers are not in the CpuState yet.
+  struct X87Note {
+    bool is_pending = false;
+    u64 rip = 0;
+    u16 opcode = 0;
+    bool has_operand = false;
+    Seg segment = Seg::DS;
+  };
+
+  asmjit::x86::Assembler& a_;
+  const u64 base_;
+  const Stubs& stubs_;
+  const HostFlags& host_flags_;
+  std::array<TlbOffsets, 3> tlb_of_class_{};
+
+  // The block at hand.
+  const EmitRequest* request_ = nullptr;
+  TlbOffsets tlb_{};
+  EmittedBlock out_;
+  boost::container::static_vector<Group, 16> groups_;
+  int group_at_hand_ = -1;      ///< Whose host address is in r13.
+  bool vectors_ready_ = false;
+  bool x87_ready_ = false;
+  bool ended_ = false;
+  bool adjust_is_stale_ = false;  ///< AF is not what it should be: see HostFlags.
+  X87Note x87_note_;
+  std::vector<Miss> misses_;
+  std::vector<PendingLink> pending_links_;
+  std::vector<TailJump> tail_jumps_;
+  std::vector<u32> budget_jumps_;
+  struct TailState {
+    bool clear_adjust = false;
+    X87Note x87;
+  };
+  std::array<TailState, kMaxBlockInstructions> tail_states_{};
+};
+
+}  // namespace doppel::jit

@@ -1,0 +1,125 @@
+#pragma once
+
+// Where things are while translated code runs: an agreement between emitter, stubs and run loop.
+//
+//     r15          address of the CpuState plus 12. Its low six bits are 12, so that
+//                  SHRX x, x, r15 is a shift by the page size that needs no flags and no constant.
+//     rsp          a stack of its own: host return addresses of guest calls, nothing else.
+//     rcx r13 r14  scratch. r13 holds host addresses of guest memory, r14 branch targets.
+//     the others   guest registers, see `kHome`.
+//     EFLAGS       the guest's arithmetic flags; DF is clear.
+//
+// Guest registers without a home stay in the CpuState. XMM, YMM and x87 registers are the guest's
+// while the words VectorAway and X87Away are 0.
+
+#include <array>
+#include <cstddef>
+
+#include "cpu/cpu.h"
+
+namespace doppel::jit {
+
+enum HostReg : u8 {
+  kRax, kRcx, kRdx, kRbx, kRsp, kRbp, kRsi, kRdi,
+  kR8, kR9, kR10, kR11, kR12, kR13, kR14, kR15,
+};
+
+inline constexpr u8 kNoHome = 0xff;
+
+/// Host register of each guest register.
+inline constexpr std::array<u8, 16> kHome = {
+    kRax, kR10, kRdx, kRbx, kR12, kRbp, kRsi, kRdi,
+    kR8, kR9, kNoHome, kNoHome, kR11, kNoHome, kNoHome, kNoHome,
+};
+
+/// r15 minus the address of the CpuState.
+inline constexpr i32 kStateBias = 12;
+static_assert(kPageShift == kStateBias);
+
+/// Words of EngineArea that translated code and stubs use.
+enum class Word : unsigned {
+  Budget,      ///< Instructions that may still be begun, less kBudgetSlack.
+  Flags,       ///< Low byte: OF; next byte: the rest as LAHF has it.
+  ExitRip,     ///< Where the guest is.
+  ExitInfo,    ///< Why translated code was left; see ExitInfo.
+  HostStack,   ///< RSP of the C++ code that went in.
+  InnerStack,  ///< RSP of translated code while a callout runs.
+  ReturnStack, ///< Bottom of the stack of host return addresses.
+  JumpMask,    ///< For PEXT: which bits of a branch target choose its place in a table.
+  VectorAway,  ///< 1: the guest's vector registers are in the CpuState.
+  X87Away,
+  HostMxcsr,   ///< What C++ code runs with.
+  Engine,      ///< The C++ object that stubs call.
+  CountMask,   ///< For PEXT: what a 32-bit shift heeds of its count.
+  CountMask64,
+  AdjustMask,  ///< For PEXT and PDEP: LAHF's byte without AF.
+  LinkNumber,  ///< Which jump asks for its target.
+  Spare,       ///< A value that must outlive the scratch registers for a moment.
+  SpareGpr,    ///< As Spare, used by stubs.
+  SpareTarget, ///< As Spare: where a call leads.
+  Groups,      ///< From here on: host addresses of checked groups.
+};
+inline constexpr unsigned kGroupWords = 16;
+
+/// Translated code leaves this many instructions early; the interpreter does the rest. So a block
+/// that has spoilt flags nobody will read can still be left at its head: the interpreter passes the
+/// instruction that sets them anew before anybody looks.
+inline constexpr i64 kBudgetSlack = 64;
+
+/// Distances from r15.
+inline constexpr i32 state_offset(size_t offset_in_state) {
+  return static_cast<i32>(offset_in_state) - kStateBias;
+}
+inline i32 gpr_offset(unsigned number) {
+  return state_offset(offsetof(cpu::CpuState, gpr) + number * 8);
+}
+i32 word_offset(Word word);
+i32 group_offset(unsigned number);
+i32 jump_table_offset(unsigned table);
+
+/// Distances from r15 of the arrays of one shadow TLB.
+struct TlbOffsets {
+  i32 mask, read_tags, write_tags, addends, fetch_ids;
+};
+TlbOffsets tlb_offsets(const cpu::Cpu& cpu, mmu::Mmu::PrivilegeClass which);
+
+/// Why translated code was left. Packed into one 32-bit word.
+struct ExitInfo {
+  enum class Kind : u8 {
+    Lookup,     ///< ExitRip is the target of a branch that has no block yet.
+    Link,       ///< As Lookup, and the jump may be patched: `value` is the site.
+    Budget,     ///< Too few instructions are left for the block at ExitRip.
+    Interpret,  ///< The instruction at ExitRip is the interpreter's.
+    Callout,    ///< A handler wants the run loop; everything is in the CpuState already.
+  };
+  Kind kind = Kind::Lookup;
+  /// Instructions of the block that the budget was charged for and that have not retired.
+  u8 not_retired = 0;
+  /// AF is to be cleared: the last instruction left it undefined, see HostFlags.
+  bool clear_adjust = false;
+
+  constexpr u32 pack() const {
+    return static_cast<u32>(kind) | u32{not_retired} << 8 | (clear_adjust ? 1u << 16 : 0);
+  }
+  static constexpr ExitInfo unpack(u32 word) {
+    return {static_cast<Kind>(word & 0xff), static_cast<u8>(word >> 8 & 0xff), (word >> 16 & 1) != 0};
+  }
+};
+
+/// LAHF and SETO's bytes, as Word::Flags keeps them, from and to LazyFlags.
+inline void unpack_flags(u64 word, cpu::LazyFlags& flags) {
+  const u64 ah = word >> 8;
+  const u64 overflow = word & 1;
+  const u64 carry = ah & 1;
+  const u64 zero = ah >> 6 & 1;
+  const u64 parity = ah >> 2 & 1;
+  flags.result = zero ^ 1;
+  flags.carries = carry << 63 | (carry ^ overflow) << 62 | (ah >> 4 & 1) << 3 | (ah >> 7 & 1) << 16 |
+                  (parity ^ zero) << 8;
+}
+inline u64 pack_flags(const cpu::LazyFlags& flags) {
+  const u64 value = flags.get();
+  return (value & 0xff) << 8 | (value >> 11 & 1);
+}
+
+}  // namespace doppel::jit

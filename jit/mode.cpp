@@ -1,0 +1,64 @@
+#include "jit/mode.h"
+
+#include "cpu/interpreter/fpu_checks.h"
+#include "cpu/interpreter/x87_unit.h"
+
+namespace doppel::jit {
+namespace {
+
+using cpu::CpuState;
+
+using cpu::SegmentRegister;
+
+SegmentShape shape_of(const SegmentRegister& segment, bool is_cs) {
+  if (is_cs ? !segment.readable() : !segment.writable()) return SegmentShape::Other;
+  if (segment.low != 0) return SegmentShape::Other;
+  if (segment.high == 0xffff'ffff) return segment.base == 0 ? SegmentShape::Flat : SegmentShape::Based;
+  return segment.high == 0xffff ? SegmentShape::Small : SegmentShape::Other;
+}
+
+/// No exception can come of the unit's instructions. With one unmasked, the interpreter runs them.
+bool x87_is_quiet(const CpuState& state) {
+  constexpr u16 kAll = cpu::fsw::kExceptions;
+  return (state.x87.fcw & kAll) == kAll && (state.x87.fsw & cpu::fsw::ES) == 0;
+}
+bool sse_is_quiet(const CpuState& state) {
+  constexpr u32 kMasks = 0x1f80;
+  return (state.x87.mxcsr & kMasks) == kMasks;
+}
+
+}  // namespace
+
+Mode Mode::of(const cpu::Cpu& cpu) {
+  const CpuState& state = cpu.state;
+  u32 key = cpu.mode_key();
+  key |= static_cast<u32>(cpu.mmu.active_class()) << kPrivilege;
+  const bool never_filled = cpu.mmu.active_class() == mmu::Mmu::PrivilegeClass::NeverFilled;
+  bool never = never_filled;
+  if (cpu.stack_mask() != 0xffff) key |= 1u << kWideStack;
+  const bool available = (state.cr0 & cr0::TS) == 0;
+  const bool emulated = (state.cr0 & cr0::EM) != 0;
+  if (available && !emulated && x87_is_quiet(state)) key |= 1u << kX87;
+  if (available && sse_is_quiet(state)) {
+    if (!emulated && (state.cr4 & cr4::OSFXSR) != 0) key |= 1u << kSse;
+    constexpr u64 kBoth = xcr0::SSE | xcr0::AVX;
+    const bool enabled = (state.cr4 & cr4::OSXSAVE) != 0 && (state.xcr0 & kBoth) == kBoth;
+    if (enabled && !state.real_or_v86()) key |= 1u << kAvx;
+  }
+  if (cpu.code64()) {
+    key |= 1u << kFlatCode;
+  } else {
+    const SegmentRegister& cs = state.segment(Seg::CS);
+    if (cs.base == 0) key |= 1u << kFlatCode;
+    const bool whole = cs.limit == 0xffff'ffff || (!cs.big() && cs.limit >= 0xffff);
+    never = never || !whole;
+    for (unsigned i = 0; i < kSegCount; ++i) {
+      const SegmentShape shape = shape_of(state.seg[i], i == static_cast<unsigned>(Seg::CS));
+      key |= static_cast<u32>(shape) << (kShapes + 2 * i);
+    }
+  }
+  if (never) key |= 1u << kNever;
+  return Mode(key);
+}
+
+}  // namespace doppel::jit

@@ -1,0 +1,251 @@
+#include "jit/stubs.h"
+
+#include <cstddef>
+
+namespace doppel::jit {
+namespace {
+
+using namespace asmjit;
+using x86::ptr;
+
+constexpr i32 kX87 = state_offset(offsetof(cpu::CpuState, x87));
+constexpr i32 kMxcsr = kX87 + static_cast<i32>(offsetof(cpu::X87State, mxcsr));
+constexpr i32 kFop = kX87 + static_cast<i32>(offsetof(cpu::X87State, fop));
+constexpr i32 kFip = kX87 + static_cast<i32>(offsetof(cpu::X87State, fip));
+constexpr i32 kFdp = kX87 + static_cast<i32>(offsetof(cpu::X87State, fdp));
+constexpr i32 kXsaveHeader = state_offset(offsetof(cpu::CpuState, xsave_header));
+constexpr i32 kYmm = state_offset(offsetof(cpu::CpuState, ymm));
+
+/// Registers that a C++ function may change.
+bool is_caller_saved(u8 host) { return host != kRbx && host != kRbp && host != kR12; }
+
+class StubWriter {
+ public:
+  StubWriter(x86::Assembler& a, u64 base, const StubTargets& targets)
+      : a_(a), base_(base), targets_(targets), has_avx_(__builtin_cpu_supports("avx") != 0) {}
+
+  Stubs write() {
+    Stubs stubs;
+    const u64 spill_vectors = at(&StubWriter::spill_vectors);
+    const u64 spill_x87 = at(&StubWriter::spill_x87);
+    stubs.load_vectors = at(&StubWriter::load_vectors);
+    stubs.load_x87 = at(&StubWriter::load_x87);
+    stubs.enter = reinterpret_cast<Stubs::Enter>(at(&StubWriter::enter));
+    const u64 leave = here();
+    emit_leave(spill_vectors, spill_x87);
+    stubs.exit = here();
+    emit_exit(leave);
+    stubs.miss = here();
+    emit_miss();
+    stubs.callout = here();
+    emit_callout(leave, spill_vectors);
+    stubs.exit_lookup = here();
+    a_.mov(x86::ecx, ExitInfo{ExitInfo::Kind::Lookup}.pack());
+    a_.jmp(stubs.exit);
+    for (unsigned table = 0; table < cpu::EngineArea::kTables; ++table) {
+      stubs.lookup[table] = here();
+      emit_lookup(table);
+      stubs.sentinel[table] = here();
+      // The slot it came from still holds this address.
+      a_.lea(x86::rsp, ptr(x86::rsp, -8));
+      emit_lookup(table);
+    }
+    stubs.end = here();
+    return stubs;
+  }
+
+ private:
+  u64 here() {
+    a_.align(AlignMode::kCode, 16);
+    return base_ + a_.offset();
+  }
+  u64 at(void (StubWriter::*emit)()) {
+    const u64 address = here();
+    (this->*emit)();
+    return address;
+  }
+  static x86::Mem word(Word which) { return ptr(x86::r15, word_offset(which)); }
+  static x86::Mem word32(Word which) { return x86::dword_ptr(x86::r15, word_offset(which)); }
+
+  void store_guest(bool all) {
+    for (unsigned guest = 0; guest < 16; ++guest) {
+      const u8 host = kHome[guest];
+      if (host != kNoHome && (all || is_caller_saved(host))) {
+        a_.mov(ptr(x86::r15, gpr_offset(guest)), x86::gpq(host));
+      }
+    }
+    // Behind the registers, so that RAX is free.
+    a_.lahf();
+    a_.seto(x86::al);
+    a_.mov(word(Word::Flags), x86::rax);
+  }
+  void load_guest(bool all) {
+    a_.mov(x86::rax, word(Word::Flags));
+    a_.add(x86::al, 127);  // Overflows if it was 1.
+    a_.sahf();
+    for (unsigned guest = 0; guest < 16; ++guest) {
+      const u8 host = kHome[guest];
+      if (host != kNoHome && (all || is_caller_saved(host))) {
+        a_.mov(x86::gpq(host), ptr(x86::r15, gpr_offset(guest)));
+      }
+    }
+  }
+
+  void move_vectors(bool store) {
+    for (unsigned i = 0; i < 16; ++i) {
+      const x86::Mem place = ptr(x86::r15, kYmm + static_cast<i32>(i * 32));
+      if (has_avx_) {
+        store ? a_.vmovups(place, x86::ymm(i)) : a_.vmovups(x86::ymm(i), place);
+      } else {
+        store ? a_.movups(place, x86::xmm(i)) : a_.movups(x86::xmm(i), place);
+      }
+    }
+  }
+  void spill_vectors() {
+    move_vectors(true);
+    if (has_avx_) a_.vzeroupper();
+    a_.stmxcsr(x86::dword_ptr(x86::r15, kMxcsr));
+    a_.ldmxcsr(word32(Word::HostMxcsr));
+    a_.mov(word32(Word::VectorAway), 1);
+    a_.ret();
+  }
+  void load_vectors() {
+    move_vectors(false);
+    a_.ldmxcsr(x86::dword_ptr(x86::r15, kMxcsr));
+    a_.mov(word32(Word::VectorAway), 0);
+    a_.ret();
+  }
+
+  // XSAVE knows nothing of the guest's instruction pointers, which stand in the image already.
+  void spill_x87() {
+    a_.movzx(x86::ecx, x86::word_ptr(x86::r15, kFop));
+    a_.mov(x86::r13, ptr(x86::r15, kFip));
+    a_.mov(x86::r14, ptr(x86::r15, kFdp));
+    a_.mov(x86::eax, 1);
+    a_.mov(x86::edx, 0);
+    a_.xsave64(ptr(x86::r15, kX87));
+    a_.mov(x86::word_ptr(x86::r15, kFop), x86::cx);
+    a_.mov(ptr(x86::r15, kFip), x86::r13);
+    a_.mov(ptr(x86::r15, kFdp), x86::r14);
+    a_.fninit();
+    a_.mov(word32(Word::X87Away), 1);
+    a_.ret();
+  }
+  void load_x87() {
+    a_.mov(word(Word::SpareGpr), x86::rax);
+    a_.mov(word(Word::Spare), x86::rdx);
+    a_.mov(x86::qword_ptr(x86::r15, kXsaveHeader), 1);
+    a_.mov(x86::eax, 1);
+    a_.mov(x86::edx, 0);
+    a_.xrstor64(ptr(x86::r15, kX87));
+    a_.mov(x86::rax, word(Word::SpareGpr));
+    a_.mov(x86::rdx, word(Word::Spare));
+    a_.mov(word32(Word::X87Away), 0);
+    a_.ret();
+  }
+
+  // rdi: what r15 becomes, rsi: where to go.
+  void enter() {
+    for (const auto& reg : kCalleeSaved) a_.push(reg);
+    a_.sub(x86::rsp, 8);  // Calls from stubs find the stack aligned.
+    a_.mov(x86::r15, x86::rdi);
+    a_.mov(x86::r14, x86::rsi);
+    a_.mov(word(Word::HostStack), x86::rsp);
+    a_.mov(x86::rsp, word(Word::ReturnStack));
+    load_guest(true);
+    a_.jmp(x86::r14);
+  }
+  // Registers and flags are in the CpuState already.
+  void emit_leave(u64 spill_vectors, u64 spill_x87) {
+    const Label vectors_done = a_.newLabel();
+    const Label x87_done = a_.newLabel();
+    a_.mov(x86::rsp, word(Word::HostStack));
+    a_.cmp(word32(Word::VectorAway), 0);
+    a_.jne(vectors_done);
+    a_.call(spill_vectors);
+    a_.bind(vectors_done);
+    a_.cmp(word32(Word::X87Away), 0);
+    a_.jne(x87_done);
+    a_.call(spill_x87);
+    a_.bind(x87_done);
+    a_.add(x86::rsp, 8);
+    for (size_t i = std::size(kCalleeSaved); i-- > 0;) a_.pop(kCalleeSaved[i]);
+    a_.ret();
+  }
+  void emit_exit(u64 leave) {
+    a_.mov(word(Word::ExitRip), x86::r14);
+    a_.mov(word(Word::ExitInfo), x86::rcx);
+    store_guest(true);
+    a_.jmp(leave);
+  }
+
+  void call_cpp(const void* target) {
+    a_.mov(word(Word::InnerStack), x86::rsp);
+    a_.mov(x86::rsp, word(Word::HostStack));
+    a_.mov(x86::rdi, word(Word::Engine));
+    a_.mov(x86::rax, reinterpret_cast<u64>(target));
+    a_.call(x86::rax);
+    a_.mov(x86::rsp, word(Word::InnerStack));
+  }
+  // C++ keeps the other registers, and nothing there touches the x87 unit.
+  void emit_miss() {
+    const Label away = a_.newLabel();
+    const Label still_away = a_.newLabel();
+    const Label filled = a_.newLabel();
+    store_guest(false);
+    a_.cmp(word32(Word::VectorAway), 0);
+    a_.jne(away);
+    move_vectors(true);
+    a_.bind(away);
+    a_.mov(x86::rsi, x86::r14);
+    a_.mov(x86::edx, x86::ecx);
+    call_cpp(reinterpret_cast<const void*>(targets_.miss));
+    a_.cmp(word32(Word::VectorAway), 0);
+    a_.jne(still_away);
+    move_vectors(false);
+    a_.bind(still_away);
+    a_.test(x86::eax, x86::eax);
+    a_.jnz(filled);
+    a_.add(x86::qword_ptr(x86::rsp), 5);  // Over the jump that tries again.
+    a_.bind(filled);
+    load_guest(false);
+    a_.ret();
+  }
+  void emit_callout(u64 leave, u64 spill_vectors) {
+    const Label away = a_.newLabel();
+    const Label gone = a_.newLabel();
+    store_guest(true);
+    a_.cmp(word32(Word::VectorAway), 0);
+    a_.jne(away);
+    a_.call(spill_vectors);
+    a_.bind(away);
+    a_.mov(x86::rsi, x86::rcx);
+    call_cpp(reinterpret_cast<const void*>(targets_.callout));
+    a_.test(x86::eax, x86::eax);
+    a_.jnz(gone);
+    load_guest(true);
+    a_.ret();
+    a_.bind(gone);
+    a_.jmp(leave);
+  }
+  void emit_lookup(unsigned table) {
+    a_.pext(x86::rcx, x86::r14, word(Word::JumpMask));
+    a_.jmp(ptr(x86::r15, x86::rcx, 3, jump_table_offset(table)));
+  }
+
+  static constexpr x86::Gpq kCalleeSaved[] = {x86::rbx, x86::rbp, x86::r12,
+                                              x86::r13, x86::r14, x86::r15};
+
+  x86::Assembler& a_;
+  const u64 base_;
+  const StubTargets& targets_;
+  const bool has_avx_;
+};
+
+}  // namespace
+
+Stubs emit_stubs(x86::Assembler& a, u64 base_address, const StubTargets& targets) {
+  return StubWriter(a, base_address, targets).write();
+}
+
+}  // namespace doppel::jit

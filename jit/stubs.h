@@ -1,0 +1,61 @@
+#pragma once
+
+// Hand-written host code that every block shares: the ways in and out.
+//
+// Emitted once, at the beginning of the code cache. In all of them "guest registers" are the ones
+// with a home (jit/layout.h); flags and registers are the guest's on the way in and out.
+
+#include <array>
+
+#include <asmjit/x86.h>
+
+#include "jit/layout.h"
+
+namespace doppel::jit {
+
+/// C++ functions that stubs call; `engine` is Word::Engine.
+struct StubTargets {
+  /// Tries to make an access hit; see MissInfo. 1: try again.
+  u32 (*miss)(void* engine, u64 linear, u32 info);
+  /// Runs an instruction's handler. 0: go on behind it.
+  u32 (*callout)(void* engine, void* record);
+};
+
+/// What a miss must know, packed into a register.
+struct MissInfo {
+  u16 size = 0;              ///< At most 1023.
+  bool write = false;
+  bool reads_first = false;  ///< The first access of a group reads; a later one writes.
+  /// The access that is made first must be aligned, or raises #GP before anything is translated:
+  /// 0, 15 or 31.
+  u8 alignment_mask = 0;
+  u16 first_offset = 0;      ///< Where it lies in the range; at most 1023.
+  constexpr u32 pack() const {
+    return size | u32{first_offset} << 10 | u32{alignment_mask} << 20 | (write ? 1u << 25 : 0) |
+           (reads_first ? 1u << 26 : 0);
+  }
+  static constexpr MissInfo unpack(u32 word) {
+    return {static_cast<u16>(word & 0x3ff), (word >> 25 & 1) != 0, (word >> 26 & 1) != 0,
+            static_cast<u8>(word >> 20 & 31), static_cast<u16>(word >> 10 & 0x3ff)};
+  }
+};
+
+/// Addresses of the stubs.
+struct Stubs {
+  using Enter = void (*)(u64 state_register, u64 entry);
+  Enter enter = nullptr;
+  u64 exit = 0;         ///< r14: ExitRip, ecx: ExitInfo. Leaves to C++.
+  u64 miss = 0;         ///< r14: linear address, ecx: MissInfo. Returns behind the call, or 5 bytes on.
+  u64 callout = 0;      ///< rcx: record. Returns behind the call, or leaves.
+  u64 load_vectors = 0; ///< The guest's vector registers and MXCSR come in. No flag or register changes.
+  u64 load_x87 = 0;
+  u64 exit_lookup = 0;  ///< r14: where a branch leads that is in no table.
+  std::array<u64, cpu::EngineArea::kTables> lookup;    ///< r14: target. Through the table, or out.
+  std::array<u64, cpu::EngineArea::kTables> sentinel;  ///< Where a return with no call to it arrives.
+  u64 end = 0;
+};
+
+/// Emits all stubs at the assembler's position.
+Stubs emit_stubs(asmjit::x86::Assembler& a, u64 base_address, const StubTargets& targets);
+
+}  // namespace doppel::jit

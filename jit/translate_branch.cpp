@@ -1,0 +1,192 @@
+// Near transfers of control.
+//
+// A direct branch ends in a jump that is patched to lead to the next block. An indirect one looks
+// into a table of entries by its target; what it finds there checks that it is the right block. A
+// call is a host call: the host predicts the return, and behind the call the target that the guest's
+// RET found on the guest's stack is compared with the one expected.
+
+#include <Zydis/Zydis.h>
+
+#include "jit/emitter.h"
+
+namespace doppel::jit {
+
+using namespace asmjit;
+using x86::ptr;
+
+namespace {
+
+const x86::Gpq kCount = x86::gpq(kHome[RCX]);
+
+/// The condition that a Jcc's opcode names.
+unsigned condition_of(const cpu::Instruction& insn) {
+  const u8* const opcode = insn.bytes + insn.opcode_offset;
+  return (opcode[0] == 0x0f ? opcode[1] : opcode[0]) & 15;
+}
+
+}  // namespace
+
+void Emitter::settle() {
+  if (adjust_is_stale_) emit_clear_adjust();
+  emit_x87_pointers();
+}
+
+u64 Emitter::relative_target(size_t i) const {
+  const cpu::Instruction& insn = request_->block[i];
+  return mask_code(request_->plan.instructions[i].rip + insn.length + insn.immediate);
+}
+
+void Emitter::emit_jump(size_t i) {
+  const cpu::Instruction& insn = request_->block[i];
+  ended_ = true;
+  if (insn.operand[0].kind == cpu::OperandKind::Relative) {
+    settle();
+    emit_link(relative_target(i));
+    return;
+  }
+  emit_target(i);
+  check_canonical(i);
+  settle_keeping_target();
+  emit_indirect(false);
+}
+
+void Emitter::emit_jump_if(size_t i) {
+  const cpu::Instruction& insn = request_->block[i];
+  settle();
+  const u32 jump = jump_if_placeholder(condition_of(insn));
+  pending_links_.push_back({jump, relative_target(i)});
+  emit_link(mask_code(request_->plan.instructions[i].rip + insn.length));
+  ended_ = true;
+}
+
+void Emitter::emit_count(size_t i) {
+  const cpu::Instruction& insn = request_->block[i];
+  const u64 next = mask_code(request_->plan.instructions[i].rip + insn.length);
+  settle();
+  const u64 mask = insn.address_mask;
+  const bool is_loop = insn.mnemonic == ZYDIS_MNEMONIC_LOOP || insn.mnemonic == ZYDIS_MNEMONIC_LOOPE ||
+                       insn.mnemonic == ZYDIS_MNEMONIC_LOOPNE;
+  unsigned bytes = mask == ~u64{0} ? 8 : mask == 0xffff ? 2 : 4;
+  if (insn.mnemonic == ZYDIS_MNEMONIC_JCXZ) bytes = 2;
+  if (insn.mnemonic == ZYDIS_MNEMONIC_JECXZ) bytes = 4;
+  if (insn.mnemonic == ZYDIS_MNEMONIC_JRCXZ) bytes = 8;
+  const i32 step = is_loop ? -1 : 0;
+  if (bytes == 8) {
+    a_.lea(x86::rcx, ptr(kCount, step));
+    a_.mov(kCount, x86::rcx);
+  } else if (bytes == 4) {
+    a_.lea(x86::ecx, ptr(kCount, step));
+    if (is_loop) a_.mov(kCount.r32(), x86::ecx);
+  } else {
+    a_.lea(x86::ecx, ptr(kCount, step));
+    a_.movzx(x86::ecx, x86::cx);
+    if (is_loop) a_.mov(kCount.r16(), x86::cx);
+  }
+  const u64 target = relative_target(i);
+  if (!is_loop) {
+    // Not zero: go on.
+    unless_rcx_zero([&] { emit_link(next); });
+    emit_link(target);
+  } else {
+    unless_rcx_zero([&] {
+      // LOOPE goes round while ZF, LOOPNE while not.
+      if (insn.mnemonic == ZYDIS_MNEMONIC_LOOP) {
+        emit_link(target);
+      } else {
+        pending_links_.push_back(
+            {jump_if_placeholder(insn.mnemonic == ZYDIS_MNEMONIC_LOOPE ? 4 : 5), target});
+      }
+    });
+    emit_link(next);
+  }
+  ended_ = true;
+}
+
+void Emitter::emit_target(size_t i) {
+  const cpu::Instruction& insn = request_->block[i];
+  const PlannedInstruction& planned = request_->plan.instructions[i];
+  if (insn.operand[0].kind == cpu::OperandKind::Memory) {
+    const HostMemory from = emit_access(i, planned.uses[0]);
+    load_register(x86::r14, from, insn.width);
+    return;
+  }
+  load_guest(x86::r14, insn.operand[0].reg / 8);
+  if (insn.width == 4) a_.mov(x86::r14d, x86::r14d);
+  if (insn.width == 2) a_.movzx(x86::r14d, x86::r14w);
+}
+
+/// A target that is not canonical raises #GP before anything has changed: the interpreter does it.
+void Emitter::check_canonical(size_t i) {
+  if (!request_->mode.code64()) return;
+  a_.mov(x86::rcx, i64{1} << 47);
+  a_.lea(x86::rcx, ptr(x86::rcx, x86::r14));
+  a_.rorx(x86::rcx, x86::rcx, 48);
+  a_.movzx(x86::ecx, x86::cx);
+  unless_rcx_zero([&] { tail_jumps_.push_back({jump_placeholder(), i}); });
+}
+
+void Emitter::settle_keeping_target() {
+  if (!adjust_is_stale_ && !x87_note_.is_pending) return;
+  const Mem spare = ptr(x86::r15, word_offset(Word::Spare));
+  a_.mov(spare, x86::r14);
+  settle();
+  a_.mov(x86::r14, spare);
+}
+
+void Emitter::emit_indirect(bool is_call) {
+  // Where code does not begin at 0, offsets in different segments look the same.
+  if (!request_->mode.flat_code()) {
+    is_call ? a_.call(stubs_.exit_lookup) : a_.jmp(stubs_.exit_lookup);
+    return;
+  }
+  a_.pext(x86::rcx, x86::r14, ptr(x86::r15, word_offset(Word::JumpMask)));
+  const Mem entry = ptr(x86::r15, x86::rcx, 3, jump_table_offset(request_->table));
+  is_call ? a_.call(entry) : a_.jmp(entry);
+}
+
+void Emitter::emit_return_site(u64 rip) {
+  compare_target(rip);
+  const u64 elsewhere = request_->mode.flat_code() ? stubs_.lookup[request_->table] : stubs_.exit_lookup;
+  unless_rcx_zero([&] { a_.long_().jmp(elsewhere); });
+  emit_link(rip);
+}
+
+void Emitter::emit_call(size_t i) {
+  const cpu::Instruction& insn = request_->block[i];
+  const PlannedInstruction& planned = request_->plan.instructions[i];
+  const u64 back = mask_code(planned.rip + insn.length);
+  const bool is_direct = insn.operand[0].kind == cpu::OperandKind::Relative;
+  const Mem spare = ptr(x86::r15, word_offset(Word::SpareTarget));
+  if (!is_direct) {
+    emit_target(i);
+    check_canonical(i);
+    a_.mov(spare, x86::r14);
+  }
+  const HostMemory to = emit_access(i, planned.uses.back());
+  set(x86::rcx, back);
+  store_register(to, x86::rcx, insn.width);
+  move_stack(-static_cast<i32>(insn.width));
+  settle();
+  if (is_direct) {
+    emit_link(relative_target(i), true);
+  } else {
+    a_.mov(x86::r14, spare);
+    emit_indirect(true);
+  }
+  emit_return_site(back);
+  ended_ = true;
+}
+
+void Emitter::emit_return(size_t i) {
+  const cpu::Instruction& insn = request_->block[i];
+  const HostMemory from = emit_access(i, request_->plan.instructions[i].uses[0]);
+  load_register(x86::r14, from, insn.width);
+  const bool is_code64 = request_->mode.code64();
+  if (is_code64) check_canonical(i);
+  move_stack(static_cast<i32>(insn.width + (insn.immediate & 0xffff)));
+  settle_keeping_target();
+  a_.ret();
+  ended_ = true;
+}
+
+}  // namespace doppel::jit

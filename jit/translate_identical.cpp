@@ -1,0 +1,233 @@
+// Innocuous instructions: the same on the host, with operands in the host's places.
+//
+// What surrounds them: the check of a memory operand before, registers without a home loaded before
+// and stored after, and doppel's own rule for undefined flags put in place where somebody could see
+// that the host has another.
+
+#include <Zydis/Zydis.h>
+
+#include "jit/emitter.h"
+#include "jit/operand_setup.h"
+
+namespace doppel::jit {
+
+using namespace asmjit;
+using x86::ptr;
+
+namespace {
+
+bool is_division(const cpu::Instruction& insn) {
+  return insn.mnemonic == ZYDIS_MNEMONIC_DIV || insn.mnemonic == ZYDIS_MNEMONIC_IDIV;
+}
+
+}  // namespace
+
+void Emitter::emit_identical(size_t i) {
+  const cpu::Instruction& insn = request_->block[i];
+  const PlannedInstruction& planned = request_->plan.instructions[i];
+  if (uses_x87(insn)) {
+    need_x87();
+  } else if (uses_vectors(insn)) {
+    need_vectors();
+  }
+  if (adjust_is_stale_ && (insn.flags_read & rflags::AF) != 0) emit_clear_adjust();
+
+  FlagRepair repair = host_flags_.repair_of(insn);
+  const u16 concerned = repair == FlagRepair::ClearAdjustUnlessZero ? static_cast<u16>(rflags::AF)
+                                                                    : insn.flags_undefined;
+  const bool is_lazy = repair == FlagRepair::None || repair == FlagRepair::ClearAdjust;
+  if (!is_lazy && !flags_are_seen(request_->block, request_->plan, i, concerned)) repair = FlagRepair::None;
+
+  std::optional<HostMemory> memory;
+  if (!planned.uses.empty()) memory = emit_access(i, planned.uses[0]);
+  if (repair == FlagRepair::Restore) save_flags();
+  if (repair == FlagRepair::TestSource) {
+    emit_bit_scan(i, memory);
+  } else {
+    emit_with_operands(i, memory, repair);
+  }
+  if (uses_x87(insn)) note_x87(i);
+  if ((insn.flags_written & rflags::AF) != 0) adjust_is_stale_ = repair == FlagRepair::ClearAdjust;
+}
+
+void Emitter::emit_with_operands(size_t i, const std::optional<HostMemory>& memory, FlagRepair repair) {
+  const cpu::Instruction& insn = request_->block[i];
+  std::optional<OperandSetup> setup = set_up_operands(insn);
+  if (memory.has_value()) {
+    setup->with.memory = *memory;
+    if (setup->address_in_rcx) {
+      a_.mov(x86::rcx, x86::r13);
+      setup->with.memory.base = kRcx;
+    }
+  }
+  for (const OperandSetup::Passage& passage : setup->passages) {
+    if (passage.loaded) load_guest(x86::gpq(passage.host), passage.guest);
+  }
+  if (repair == FlagRepair::ClearAdjustUnlessZero) {
+    // Kept aside, for RCX itself may be what is shifted.
+    const Word mask = insn.width == 8 ? Word::CountMask64 : Word::CountMask;
+    a_.pext(x86::rcx, x86::rcx, ptr(x86::r15, word_offset(mask)));
+    a_.mov(ptr(x86::r15, word_offset(Word::Spare)), x86::rcx);
+    load_guest(x86::rcx, RCX);
+  }
+  u8 bytes[kMaxHostInstruction];
+  const size_t size = reencode(insn, setup->with, bytes);
+  const u32 at = here();
+  if (memory.has_value()) {
+    const bool is_store = (insn.memory_access & cpu::memory_access::kWrite) != 0;
+    note_site(is_store);
+  }
+  a_.embed(bytes, size);
+  const bool may_fault = is_division(insn) || (memory.has_value() && uses_vectors(insn));
+  if (may_fault) out_.faults.push_back({at, static_cast<u32>(i)});
+  for (const OperandSetup::Passage& passage : setup->passages) {
+    if (!passage.stored) continue;
+    if (kHome[passage.guest] == kNoHome) {
+      a_.mov(ptr(x86::r15, gpr_offset(passage.guest)), x86::gpq(passage.host));
+    } else {
+      a_.mov(x86::gpq(kHome[passage.guest]), x86::gpq(passage.host));
+    }
+  }
+  repair_flags(insn, repair);
+}
+
+/// The register that `operand` of the guest stands in now, or a copy in rcx.
+x86::Gpq Emitter::register_at_hand(const cpu::Operand& operand) {
+  const unsigned guest = operand.reg / 8;
+  if (kHome[guest] != kNoHome) return x86::gpq(kHome[guest]);
+  a_.mov(x86::rcx, ptr(x86::r15, gpr_offset(guest)));
+  return x86::rcx;
+}
+
+void Emitter::emit_test(const Gpq& reg, unsigned bytes) {
+  switch (bytes) {
+    case 1: a_.test(reg.r8(), reg.r8()); break;
+    case 2: a_.test(reg.r16(), reg.r16()); break;
+    case 4: a_.test(reg.r32(), reg.r32()); break;
+    default: a_.test(reg, reg); break;
+  }
+}
+
+void Emitter::save_flags() {
+  a_.mov(x86::rcx, x86::rax);
+  a_.lahf();
+  a_.seto(x86::al);
+  a_.mov(ptr(x86::r15, word_offset(Word::Spare)), x86::rax);
+  a_.mov(x86::rax, x86::rcx);
+}
+
+void Emitter::repair_flags(const cpu::Instruction& insn, FlagRepair repair) {
+  switch (repair) {
+    case FlagRepair::None:
+    case FlagRepair::ClearAdjust:
+    case FlagRepair::TestSource:
+      return;
+    case FlagRepair::ClearAdjustUnlessZero:
+      a_.mov(x86::rcx, ptr(x86::r15, word_offset(Word::Spare)));
+    {
+      // Where the count is 0, AF is what it was: stale, if it was.
+      const bool was_stale = adjust_is_stale_;
+      unless_rcx_zero([&] { emit_clear_adjust(); });
+      adjust_is_stale_ = was_stale;
+      return;
+    }
+    case FlagRepair::Restore:
+      a_.mov(x86::rcx, x86::rax);
+      a_.mov(x86::rax, ptr(x86::r15, word_offset(Word::Spare)));
+      a_.add(x86::al, 127);
+      a_.sahf();
+      a_.mov(x86::rax, x86::rcx);
+      return;
+    case FlagRepair::TestResult:
+      emit_test(register_at_hand(insn.operand[0]), insn.operand[0].bytes);
+      return;
+    case FlagRepair::TestCount:
+    case FlagRepair::Product: {
+      const bool is_product = repair == FlagRepair::Product;
+      const bool into_rax = is_product && insn.operand[1].kind == cpu::OperandKind::None;
+      const Gpq result = into_rax ? x86::rax : register_at_hand(insn.operand[0]);
+      // CF (and OF, which is equal after a product) survive in r14.
+      a_.setc(x86::r14b);
+      emit_test(result, insn.width);
+      a_.mov(x86::rcx, x86::rax);
+      a_.lahf();
+      a_.mov(x86::al, x86::r14b);
+      a_.or_(x86::ah, x86::al);
+      if (is_product) a_.add(x86::al, 127);
+      a_.sahf();
+      a_.mov(x86::rax, x86::rcx);
+      return;
+    }
+  }
+}
+
+/// BSF and BSR: their source is tested behind them.
+void Emitter::emit_bit_scan(size_t i, const std::optional<HostMemory>& memory) {
+  const cpu::Instruction& insn = request_->block[i];
+  if (memory.has_value()) {
+    const Mem source = ptr(x86::gpq(memory->base), memory->displacement);
+    note_site(false);
+    switch (insn.width) {
+      case 2: a_.movzx(x86::ecx, x86::word_ptr(x86::gpq(memory->base), memory->displacement)); break;
+      case 4: a_.mov(x86::ecx, source); break;
+      default: a_.mov(x86::rcx, source); break;
+    }
+  } else {
+    load_guest(x86::rcx, insn.operand[1].reg / 8);
+  }
+  const unsigned guest = insn.operand[0].reg / 8;
+  const bool has_home = kHome[guest] != kNoHome;
+  const Gpq to = has_home ? x86::gpq(kHome[guest]) : x86::r14;
+  // A source of 0 leaves the destination alone.
+  if (!has_home) load_guest(to, guest);
+  const u32 id = insn.mnemonic == ZYDIS_MNEMONIC_BSF ? x86::Inst::kIdBsf : x86::Inst::kIdBsr;
+  switch (insn.width) {
+    case 2: a_.emit(id, to.r16(), x86::cx); break;
+    case 4: a_.emit(id, to.r32(), x86::ecx); break;
+    default: a_.emit(id, to, x86::rcx); break;
+  }
+  if (!has_home) a_.mov(ptr(x86::r15, gpr_offset(guest)), to);
+  emit_test(x86::rcx, insn.width);
+}
+
+void Emitter::emit_clear_adjust() {
+  a_.mov(x86::r14, x86::rax);
+  a_.lahf();
+  a_.movzx(x86::ecx, x86::ah);
+  a_.pext(x86::ecx, x86::ecx, x86::dword_ptr(x86::r15, word_offset(Word::AdjustMask)));
+  a_.pdep(x86::ecx, x86::ecx, x86::dword_ptr(x86::r15, word_offset(Word::AdjustMask)));
+  a_.mov(x86::ah, x86::cl);
+  a_.sahf();
+  a_.mov(x86::rax, x86::r14);
+  adjust_is_stale_ = false;
+}
+
+void Emitter::emit_lea(size_t i) {
+  const cpu::Instruction& insn = request_->block[i];
+  AddressForm form = form_of(insn, request_->plan.instructions[i].rip + insn.length);
+  const unsigned guest = insn.operand[0].reg / 8;
+  const unsigned width = insn.operand[0].bytes;
+  const bool has_home = kHome[guest] != kNoHome;
+  const auto at_home = [](u8 reg) { return reg == cpu::kZeroRegister || kHome[reg] != kNoHome; };
+  if (has_home && form.bytes == 8 && width == 8 && at_home(form.base) && at_home(form.index)) {
+    emit_offset(x86::gpq(kHome[guest]), form);
+    return;
+  }
+  emit_offset(x86::r14, form);
+  if (width == 2) {
+    if (has_home) {
+      a_.mov(x86::gpq(kHome[guest]).r16(), x86::r14w);
+    } else {
+      a_.mov(x86::word_ptr(x86::r15, gpr_offset(guest)), x86::r14w);
+    }
+    return;
+  }
+  if (width == 4) a_.mov(x86::r14d, x86::r14d);
+  if (has_home) {
+    a_.mov(x86::gpq(kHome[guest]), x86::r14);
+  } else {
+    a_.mov(ptr(x86::r15, gpr_offset(guest)), x86::r14);
+  }
+}
+
+}  // namespace doppel::jit

@@ -1,0 +1,129 @@
+// PUSH, POP and LEAVE. The guest's stack pointer moves after the access, which is checked first.
+
+#include "jit/emitter.h"
+
+namespace doppel::jit {
+
+using namespace asmjit;
+using x86::ptr;
+
+namespace {
+
+const x86::Gpq kStack = x86::gpq(kHome[RSP]);
+
+}  // namespace
+
+void Emitter::move_stack(i32 distance) {
+  const Mode mode = request_->mode;
+  if (mode.code64()) {
+    a_.lea(kStack, ptr(kStack, distance));
+  } else if (mode.wide_stack()) {
+    a_.lea(kStack.r32(), ptr(kStack, distance));
+  } else {
+    a_.lea(x86::ecx, ptr(kStack, distance));
+    a_.mov(kStack.r16(), x86::cx);
+  }
+}
+
+void Emitter::store_register(const HostMemory& to, const Gpq& from, unsigned bytes) {
+  const Mem place = ptr(x86::gpq(to.base), to.displacement);
+  note_site(true);
+  switch (bytes) {
+    case 2: a_.mov(place, from.r16()); break;
+    case 4: a_.mov(place, from.r32()); break;
+    default: a_.mov(place, from); break;
+  }
+}
+
+/// Zero-extends.
+void Emitter::load_register(const Gpq& to, const HostMemory& from, unsigned bytes) {
+  note_site(false);
+  switch (bytes) {
+    case 2: a_.movzx(to.r32(), x86::word_ptr(x86::gpq(from.base), from.displacement)); break;
+    case 4: a_.mov(to.r32(), ptr(x86::gpq(from.base), from.displacement)); break;
+    default: a_.mov(to, ptr(x86::gpq(from.base), from.displacement)); break;
+  }
+}
+
+/// As the processor writes registers: 32 bits clear the upper half, 16 bits keep the rest.
+void Emitter::write_guest(unsigned guest, const Gpq& from, unsigned bytes) {
+  const bool has_home = kHome[guest] != kNoHome;
+  const Gpq home = has_home ? x86::gpq(kHome[guest]) : x86::rcx;
+  if (bytes == 2) {
+    if (has_home) {
+      a_.mov(home.r16(), from.r16());
+    } else {
+      a_.mov(x86::word_ptr(x86::r15, gpr_offset(guest)), from.r16());
+    }
+  } else if (has_home) {
+    a_.mov(home, from);
+  } else {
+    a_.mov(ptr(x86::r15, gpr_offset(guest)), from);
+  }
+}
+
+void Emitter::emit_push(size_t i) {
+  const cpu::Instruction& insn = request_->block[i];
+  const PlannedInstruction& planned = request_->plan.instructions[i];
+  const unsigned width = insn.stack_width;
+  const Mem spare = ptr(x86::r15, word_offset(Word::Spare));
+  const cpu::Operand& what = insn.operand[0];
+  if (what.kind == cpu::OperandKind::Memory) {
+    const HostMemory from = emit_access(i, planned.uses[0]);
+    load_register(x86::rcx, from, width);
+    a_.mov(spare, x86::rcx);
+  }
+  const HostMemory to = emit_access(i, planned.uses.back());
+  if (what.kind == cpu::OperandKind::Memory) {
+    a_.mov(x86::rcx, spare);
+    store_register(to, x86::rcx, width);
+  } else if (what.kind == cpu::OperandKind::Gpr) {
+    const unsigned guest = what.reg / 8;
+    if (kHome[guest] != kNoHome) {
+      store_register(to, x86::gpq(kHome[guest]), width);
+    } else {
+      load_guest(x86::rcx, guest);
+      store_register(to, x86::rcx, width);
+    }
+  } else {
+    a_.mov(x86::rcx, static_cast<i64>(insn.immediate));
+    store_register(to, x86::rcx, width);
+  }
+  move_stack(-static_cast<i32>(width));
+}
+
+void Emitter::emit_pop(size_t i) {
+  const cpu::Instruction& insn = request_->block[i];
+  const PlannedInstruction& planned = request_->plan.instructions[i];
+  const unsigned width = insn.stack_width;
+  const cpu::Operand& to = insn.operand[0];
+  const HostMemory from = emit_access(i, planned.uses[0]);
+  if (to.kind == cpu::OperandKind::Memory) {
+    const Mem spare = ptr(x86::r15, word_offset(Word::Spare));
+    load_register(x86::rcx, from, width);
+    a_.mov(spare, x86::rcx);
+    const HostMemory place = emit_access(i, planned.uses[1]);
+    a_.mov(x86::rcx, spare);
+    store_register(place, x86::rcx, width);
+    move_stack(static_cast<i32>(width));
+    return;
+  }
+  // POP SP keeps the value, not the incremented pointer.
+  load_register(x86::r14, from, width);
+  move_stack(static_cast<i32>(width));
+  write_guest(to.reg / 8, x86::r14, width);
+}
+
+void Emitter::emit_leave(size_t i) {
+  const unsigned width = request_->block[i].stack_width;
+  const HostMemory from = emit_access(i, request_->plan.instructions[i].uses[0]);
+  const Gpq frame = x86::gpq(kHome[RBP]);
+  if (width == 8) {
+    a_.lea(kStack, ptr(frame, 8));
+  } else {
+    a_.lea(kStack.r32(), ptr(frame, 4));
+  }
+  load_register(frame, from, width);
+}
+
+}  // namespace doppel::jit
