@@ -33,7 +33,9 @@ FileSink::~FileSink() {
 
 void FileSink::write(u8 byte) {
   buffer_.push_back(byte);
-  if (buffer_.size() >= kBufferBytes) flush();
+  // Who reads standard output may want each line when it is said.
+  const bool ends_line = byte == '\n' && !owned_;
+  if (buffer_.size() >= kBufferBytes || ends_line) flush();
 }
 
 void FileSink::write_text(std::string_view text) {

@@ -28,6 +28,7 @@ class StubWriter {
     Stubs stubs;
     const u64 spill_vectors = at(&StubWriter::spill_vectors);
     const u64 spill_x87 = at(&StubWriter::spill_x87);
+    bring_vectors_ = at(&StubWriter::bring_vectors);
     stubs.load_vectors = at(&StubWriter::load_vectors);
     stubs.load_x87 = at(&StubWriter::load_x87);
     stubs.enter = reinterpret_cast<Stubs::Enter>(at(&StubWriter::enter));
@@ -109,10 +110,36 @@ class StubWriter {
     a_.mov(word32(Word::VectorAway), 1);
     a_.ret();
   }
-  void load_vectors() {
+  // Upper halves that are all zero must be so in a way the host knows of (VZEROUPPER): else each SSE
+  // instruction waits for the old upper half of its destination. Changes flags.
+  void bring_vectors() {
+    if (has_avx_) {
+      const Label dirty = a_.newLabel();
+      const auto upper = [](unsigned i) { return ptr(x86::r15, kYmm + static_cast<i32>(i * 32 + 16)); };
+      a_.vmovups(x86::xmm0, upper(0));
+      for (unsigned i = 1; i < 16; ++i) a_.vorps(x86::xmm0, x86::xmm0, upper(i));
+      a_.vptest(x86::xmm0, x86::xmm0);
+      a_.jnz(dirty);
+      a_.vzeroupper();
+      for (unsigned i = 0; i < 16; ++i) {
+        a_.movups(x86::xmm(i), ptr(x86::r15, kYmm + static_cast<i32>(i * 32)));
+      }
+      a_.ret();
+      a_.bind(dirty);
+    }
     move_vectors(false);
+    a_.ret();
+  }
+  void load_vectors() {
+    a_.mov(word(Word::SpareGpr), x86::rax);
+    a_.lahf();
+    a_.seto(x86::al);
+    a_.call(bring_vectors_);
     a_.ldmxcsr(x86::dword_ptr(x86::r15, kMxcsr));
     a_.mov(word32(Word::VectorAway), 0);
+    a_.add(x86::al, 127);
+    a_.sahf();
+    a_.mov(x86::rax, word(Word::SpareGpr));
     a_.ret();
   }
 
@@ -202,7 +229,7 @@ class StubWriter {
     call_cpp(reinterpret_cast<const void*>(targets_.miss));
     a_.cmp(word32(Word::VectorAway), 0);
     a_.jne(still_away);
-    move_vectors(false);
+    a_.call(bring_vectors_);
     a_.bind(still_away);
     a_.test(x86::eax, x86::eax);
     a_.jnz(filled);
@@ -240,6 +267,7 @@ class StubWriter {
   const u64 base_;
   const StubTargets& targets_;
   const bool has_avx_;
+  u64 bring_vectors_ = 0;
 };
 
 }  // namespace

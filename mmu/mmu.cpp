@@ -74,12 +74,14 @@ void Mmu::note_breakpoints(LinearAddr address, size_t size, bool stores) {
 
 // ---- translation --------------------------------------------------------------------------------
 
-Result<Mmu::Target> Mmu::translate(LinearAddr address, Access access, PrivilegeClass rights, bool implicit) {
+Result<Mmu::Target> Mmu::translate(LinearAddr address, Access access, PrivilegeClass rights,
+                                   bool implicit) {
   if (u8* host = table_of(rights).find(access, address, 1)) return Target{host, PhysAddr(), true};
   return refill(address, access, rights, implicit);
 }
 
-Result<Mmu::Target> Mmu::refill(LinearAddr address, Access access, PrivilegeClass rights, bool implicit) {
+Result<Mmu::Target> Mmu::refill(LinearAddr address, Access access, PrivilegeClass rights,
+                                bool implicit) {
   if (index_is_poor_) [[unlikely]] change_index();
   const LinearAddr page = address.page();
   // Loads and stores of one page stand apart: video memory is often read and written in turn.
