@@ -154,6 +154,8 @@ void note_flags(const ZydisDecodedInstruction& decoded, Instruction& out) {
   if (decoded.cpu_flags == nullptr) return;
   const ZydisAccessedFlags& flags = *decoded.cpu_flags;
   out.flags_read = static_cast<u16>(flags.tested & rflags::kArithmetic);
+  out.flags_touched =
+      static_cast<u16>((flags.modified | flags.set_0 | flags.set_1 | flags.undefined) & rflags::kArithmetic);
   if (is_shift_by_register(out) || is_shift_by_nothing(out)) return;
   // What the manual leaves undefined, doppel leaves alone here (cpu/flags.h).
   switch (out.mnemonic) {
@@ -171,8 +173,7 @@ void note_flags(const ZydisDecodedInstruction& decoded, Instruction& out) {
       break;
   }
   out.flags_undefined = static_cast<u16>(flags.undefined & rflags::kArithmetic);
-  out.flags_written =
-      static_cast<u16>((flags.modified | flags.set_0 | flags.set_1 | flags.undefined) & rflags::kArithmetic);
+  out.flags_written = out.flags_touched;
 }
 
 /// Prefixes as they stand, whether the instruction heeds them or not.

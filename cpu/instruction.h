@@ -96,6 +96,7 @@ struct Instruction {
   // Arithmetic flags in their RFLAGS places, as the manual's tables have them.
   u16 flags_read = 0;
   u16 flags_written = 0;   ///< Always and all: flags that a count of 0 leaves alone are not here.
+  u16 flags_touched = 0;   ///< Those that it may change at all.
   u16 flags_undefined = 0; ///< Those among them that the manual leaves undefined.
   /// What the selector found for the handler: a host thunk (cpu/interpreter/host_thunk.h).
   mutable const void* thunk = nullptr;

@@ -11,7 +11,9 @@
 //     jrcxz hit
 //     jmp   cold
 //
-// Nothing of it touches a flag. Cold code computes the address again, asks C++ to make it a hit, and
+// Nothing of it touches a flag. Where the flags of the moment will not be looked at, unless the block
+// is left, and could then be computed again (jit/flag_source.cpp), an addition of the page and the tag
+// takes the place of the last three instructions. Cold code computes the address again, asks C++ to make it a hit, and
 // tries again; if that cannot be, it leaves the block before the instruction.
 
 #include <cstddef>
@@ -96,14 +98,28 @@ void Emitter::emit_check(size_t i, const AddressForm& form, MissInfo info) {
   std::vector<u32> outside;
   emit_linear(form, info.size, &outside);
   for (const u32 jump : outside) tail_jumps_.push_back({jump, i});
+  const Mem tag = ptr(x86::r15, x86::r13, 3, info.write ? tlb_.write_tags : tlb_.read_tags);
+  const Mem addend = ptr(x86::r15, x86::r13, 3, tlb_.addends);
+  const i32 last = info.size - 1;
   a_.pext(x86::r13, x86::r14, ptr(x86::r15, tlb_.mask));
-  a_.mov(x86::rcx, ptr(x86::r15, x86::r13, 3, info.write ? tlb_.write_tags : tlb_.read_tags));
-  a_.mov(x86::r13, ptr(x86::r15, x86::r13, 3, tlb_.addends));
-  a_.lea(x86::r13, ptr(x86::r13, x86::r14));
-  if (info.size > 1) a_.lea(x86::r14, ptr(x86::r14, info.size - 1));
-  a_.shrx(x86::r14, x86::r14, x86::r15);
-  a_.lea(x86::rcx, ptr(x86::rcx, x86::r14));
-  unless_rcx_zero([&] { miss.jump = jump_placeholder(); });
+  if (may_spoil_flags(i)) {
+    if (last != 0) a_.lea(x86::rcx, ptr(x86::r14, last));
+    a_.shrx(x86::rcx, last != 0 ? x86::rcx : x86::r14, x86::r15);
+    a_.add(x86::rcx, tag);
+    miss.jump = jump_if_placeholder(5);  // Not zero.
+    a_.mov(x86::r13, addend);
+    a_.lea(x86::r13, ptr(x86::r13, x86::r14));
+    flags_are_spoilt_ = true;
+    tail_states_[i].flags_of = flag_source_;
+  } else {
+    a_.mov(x86::rcx, tag);
+    a_.mov(x86::r13, addend);
+    a_.lea(x86::r13, ptr(x86::r13, x86::r14));
+    if (last != 0) a_.lea(x86::r14, ptr(x86::r14, last));
+    a_.shrx(x86::r14, x86::r14, x86::r15);
+    a_.lea(x86::rcx, ptr(x86::rcx, x86::r14));
+    unless_rcx_zero([&] { miss.jump = jump_placeholder(); });
+  }
   misses_.push_back(miss);
 }
 

@@ -242,6 +242,8 @@ class Grouping {
   struct Candidate {
     AddressForm form;
     u32 version = 0;
+    u32 index_version = 0;
+    i64 index_moved = 0;
     i64 low = 0, high = 0;
     i64 moved_at_first = 0;
     bool is_open = true;
@@ -251,8 +253,7 @@ class Grouping {
 
   u8 natural_bytes() const { return mode_.code64() ? 8 : 4; }
   bool is_groupable(const AddressForm& form) const {
-    if (form.index != cpu::kZeroRegister || form.base >= 16) return false;
-    if (form.bytes != natural_bytes()) return false;
+    if (form.base >= 16 || form.bytes != natural_bytes()) return false;
     // Distances within a group must fit a displacement.
     constexpr i64 kFar = i64{1} << 30;
     if (form.displacement < -kFar || form.displacement > kFar) return false;
@@ -263,10 +264,17 @@ class Grouping {
     const MemoryUse& use = plan_.instructions[i].uses[u];
     if (!is_groupable(use.form)) return;
     const Track& track = tracks_[use.form.base];
+    const bool has_index = use.form.index != cpu::kZeroRegister;
+    // An index that moves counts as another one.
+    const Track index = has_index ? tracks_[use.form.index] : Track{};
     const i64 at = track.moved + use.form.displacement;
     for (Candidate& candidate : candidates_) {
       if (!candidate.is_open || candidate.form.base != use.form.base ||
           candidate.version != track.version || candidate.form.segment != use.form.segment) {
+        continue;
+      }
+      if (candidate.form.index != use.form.index || candidate.form.scale != use.form.scale ||
+          candidate.index_version != index.version || candidate.index_moved != index.moved) {
         continue;
       }
       const i64 low = std::min(candidate.low, at);
@@ -282,6 +290,8 @@ class Grouping {
     Candidate candidate;
     candidate.form = use.form;
     candidate.version = track.version;
+    candidate.index_version = index.version;
+    candidate.index_moved = index.moved;
     candidate.low = at;
     candidate.high = at + use.size;
     candidate.moved_at_first = track.moved;

@@ -1,5 +1,7 @@
 #include "jit/emitter.h"
 
+#include <algorithm>
+
 #include "cpu/instruction_table.h"
 
 namespace doppel::jit {
@@ -90,6 +92,8 @@ EmittedBlock Emitter::emit(const EmitRequest& request) {
   for (Group& group : groups_) group.is_begun = false;
   group_at_hand_ = -1;
   vectors_ready_ = x87_ready_ = ended_ = adjust_is_stale_ = false;
+  flag_source_.reset();
+  flags_are_spoilt_ = false;
   x87_note_ = {};
   misses_.clear();
   pending_links_.clear();
@@ -97,12 +101,16 @@ EmittedBlock Emitter::emit(const EmitRequest& request) {
   budget_jumps_.clear();
   out_.begin = here();
   emit_entries();
-  emit_budget();
+  choose_charge();
   const size_t count = request.plan.instructions.size();
+  out_.last_rip = request.plan.instructions[count - 1].rip;
   for (size_t i = 0; i < count && !ended_; ++i) {
     out_.instruction_offsets.push_back(here() - out_.begin);
-    tail_states_[i] = {adjust_is_stale_, x87_note_};
+    tail_states_[i] = {adjust_is_stale_, x87_note_, {}};
+    if (flags_are_spoilt_) tail_states_[i].flags_of = flag_source_;
+    if (i == charge_at_) emit_budget();
     emit_instruction(i);
+    follow_flags(i);
   }
   if (!ended_) {
     const PlannedInstruction& last = request.plan.instructions[count - 1];
@@ -137,12 +145,36 @@ void Emitter::emit_page_check(LinearAddr address, u32 fetch_id) {
   });
 }
 
+/// The budget is charged where flags are free, if that is near the beginning: a subtraction is
+/// cheaper than the way around the flags. What runs before the charge has retired without it; the
+/// slack allows for that.
+void Emitter::choose_charge() {
+  constexpr size_t kNear = 8;
+  charge_at_ = 0;
+  charge_spoils_ = false;
+  const BlockPlan& plan = request_->plan;
+  for (size_t i = 0; i < std::min(kNear, plan.instructions.size()); ++i) {
+    if (!flags_are_seen_before(request_->block, plan, i, rflags::kArithmetic)) {
+      charge_at_ = i;
+      charge_spoils_ = true;
+      return;
+    }
+    const Treatment treatment = plan.instructions[i].treatment;
+    const bool is_plain = treatment == Treatment::Nothing || treatment == Treatment::Identical ||
+                          treatment == Treatment::Address || treatment == Treatment::Push ||
+                          treatment == Treatment::Pop || treatment == Treatment::Leave;
+    if (!is_plain) return;
+  }
+}
+
 void Emitter::emit_budget() {
   const i32 count = static_cast<i32>(request_->plan.instructions.size());
   const i32 budget = word_offset(Word::Budget);
-  if (!flags_are_seen_before(request_->block, request_->plan, 0, rflags::kArithmetic)) {
+  if (charge_spoils_) {
     a_.sub(x86::qword_ptr(x86::r15, budget), count);
     budget_jumps_.push_back(jump_if_placeholder(8));  // Negative.
+    flag_source_.reset();
+    flags_are_spoilt_ = false;
     return;
   }
   a_.mov(x86::rcx, ptr(x86::r15, budget));
@@ -209,7 +241,9 @@ void Emitter::emit_tail(size_t i) {
   emit_x87_pointers();
   set(x86::r14, request_->plan.instructions[i].rip);
   a_.mov(x86::dword_ptr(x86::r15, word_offset(Word::LinkNumber)), request_->block_number);
-  const ExitInfo info{ExitInfo::Kind::Interpret, static_cast<u8>(count - i), tail_states_[i].clear_adjust};
+  if (tail_states_[i].flags_of.has_value()) emit_flags_again(*tail_states_[i].flags_of);
+  const i8 not_retired = static_cast<i8>(i < charge_at_ ? -static_cast<int>(i) : static_cast<int>(count - i));
+  const ExitInfo info{ExitInfo::Kind::Interpret, not_retired, tail_states_[i].clear_adjust};
   a_.mov(x86::ecx, info.pack());
   a_.long_().jmp(stubs_.exit);
 }
@@ -239,8 +273,11 @@ void Emitter::emit_cold() {
   }
   for (const u32 jump : budget_jumps_) {
     patch_here(jump);
-    const ExitInfo info{ExitInfo::Kind::Budget, static_cast<u8>(request_->plan.instructions.size()), false};
-    set(x86::r14, request_->rip);
+    x87_note_ = tail_states_[charge_at_].x87;
+    emit_x87_pointers();
+    const size_t left = request_->plan.instructions.size() - charge_at_;
+    const ExitInfo info{ExitInfo::Kind::Budget, static_cast<i8>(left), false};
+    set(x86::r14, request_->plan.instructions[charge_at_].rip);
     a_.mov(x86::ecx, info.pack());
     a_.long_().jmp(stubs_.exit);
   }

@@ -56,6 +56,8 @@ struct FaultSite {
 struct EmittedBlock {
   u32 begin = 0, end = 0;
   u32 indirect_entry = 0, page_entry = 0, linked_entry = 0;
+  u64 last_rip = 0;       ///< Of the last instruction,
+  u32 stack_released = 0; ///< and by how much it has moved the stack pointer, if it is RET.
   boost::container::static_vector<LinkSite, 2> links;
   std::vector<FaultSite> faults;
   std::vector<std::unique_ptr<CalloutRecord>> callouts;
@@ -95,6 +97,7 @@ class Emitter {
   // ---- emitter.cpp: the frame of a block -------------------------------------------------------
   void emit_entries();
   void emit_page_check(LinearAddr address, u32 fetch_id);
+  void choose_charge();
   void emit_budget();
   void emit_instruction(size_t i);
   void emit_callout(size_t i);
@@ -138,6 +141,12 @@ class Emitter {
   void emit_check(size_t i, const AddressForm& form, MissInfo info);
   struct Miss;
   void emit_miss(const Miss& miss);
+
+  // ---- flag_source.cpp -------------------------------------------------------------------------
+  /// Whether an address check before instruction `i` may use EFLAGS.
+  bool may_spoil_flags(size_t i) const;
+  void follow_flags(size_t i);
+  void emit_flags_again(size_t source);
   /// The next instruction emitted is an access of the guest's.
   void note_site(bool is_store);
 
@@ -179,6 +188,7 @@ class Emitter {
   void emit_target(size_t i);
   void emit_indirect(bool is_call);
   void emit_return_site(u64 rip);
+  void note_branch();
   void check_canonical(size_t i);
   u64 relative_target(size_t i) const;
   /// What must be in order before control leaves the block.
@@ -230,9 +240,15 @@ class Emitter {
   std::vector<PendingLink> pending_links_;
   std::vector<TailJump> tail_jumps_;
   std::vector<u32> budget_jumps_;
+  size_t charge_at_ = 0;        ///< The budget is charged before this instruction,
+  bool charge_spoils_ = false;  ///< with flags that nobody will look at.
+  /// The instruction whose flags are in EFLAGS and could be computed again from its operands.
+  std::optional<size_t> flag_source_;
+  bool flags_are_spoilt_ = false;  ///< An address check has used EFLAGS since.
   struct TailState {
     bool clear_adjust = false;
     X87Note x87;
+    std::optional<size_t> flags_of;  ///< Flags are spoilt: they are those of this instruction.
   };
   std::array<TailState, kMaxBlockInstructions> tail_states_{};
 };

@@ -53,7 +53,8 @@ enum class Word : unsigned {
   CountMask,   ///< For PEXT: what a 32-bit shift heeds of its count.
   CountMask64,
   AdjustMask,  ///< For PEXT and PDEP: LAHF's byte without AF.
-  LinkNumber,  ///< Which jump asks for its target.
+  LinkNumber,  ///< Which jump asks for its target; which block was left.
+  BranchBlock, ///< The block whose RET or indirect JMP came last.
   Spare,       ///< A value that must outlive the scratch registers for a moment.
   SpareGpr,    ///< As Spare, used by stubs.
   SpareTarget, ///< As Spare: where a call leads.
@@ -93,16 +94,17 @@ struct ExitInfo {
     Callout,    ///< A handler wants the run loop; everything is in the CpuState already.
   };
   Kind kind = Kind::Lookup;
-  /// Instructions of the block that the budget was charged for and that have not retired.
-  u8 not_retired = 0;
+  /// Instructions of the block that the budget was charged for and that have not retired; before the
+  /// charge, minus those that have.
+  i8 not_retired = 0;
   /// AF is to be cleared: the last instruction left it undefined, see HostFlags.
   bool clear_adjust = false;
 
   constexpr u32 pack() const {
-    return static_cast<u32>(kind) | u32{not_retired} << 8 | (clear_adjust ? 1u << 16 : 0);
+    return static_cast<u32>(kind) | u32{static_cast<u8>(not_retired)} << 8 | (clear_adjust ? 1u << 16 : 0);
   }
   static constexpr ExitInfo unpack(u32 word) {
-    return {static_cast<Kind>(word & 0xff), static_cast<u8>(word >> 8 & 0xff), (word >> 16 & 1) != 0};
+    return {static_cast<Kind>(word & 0xff), static_cast<i8>(word >> 8 & 0xff), (word >> 16 & 1) != 0};
   }
 };
 

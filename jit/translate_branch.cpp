@@ -45,8 +45,8 @@ void Emitter::emit_jump(size_t i) {
     return;
   }
   emit_target(i);
-  check_canonical(i);
   settle_keeping_target();
+  note_branch();
   emit_indirect(false);
 }
 
@@ -115,7 +115,15 @@ void Emitter::emit_target(size_t i) {
   if (insn.width == 2) a_.movzx(x86::r14d, x86::r14w);
 }
 
-/// A target that is not canonical raises #GP before anything has changed: the interpreter does it.
+/// Leaves word of who branches. Should the target turn out not to be canonical, which is known only
+/// when no block is found there, the branch is undone and left to the interpreter: #GP.
+void Emitter::note_branch() {
+  if (request_->mode.code64()) {
+    a_.mov(x86::dword_ptr(x86::r15, word_offset(Word::BranchBlock)), request_->block_number);
+  }
+}
+
+/// As above for CALL, which has stored by then and could not be undone.
 void Emitter::check_canonical(size_t i) {
   if (!request_->mode.code64()) return;
   a_.mov(x86::rcx, i64{1} << 47);
@@ -181,10 +189,10 @@ void Emitter::emit_return(size_t i) {
   const cpu::Instruction& insn = request_->block[i];
   const HostMemory from = emit_access(i, request_->plan.instructions[i].uses[0]);
   load_register(x86::r14, from, insn.width);
-  const bool is_code64 = request_->mode.code64();
-  if (is_code64) check_canonical(i);
-  move_stack(static_cast<i32>(insn.width + (insn.immediate & 0xffff)));
+  out_.stack_released = static_cast<u32>(insn.width + (insn.immediate & 0xffff));
+  move_stack(static_cast<i32>(out_.stack_released));
   settle_keeping_target();
+  note_branch();
   a_.ret();
   ended_ = true;
 }

@@ -92,6 +92,7 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   TranslatedBlock* translate(const cpu::Block& block, Mode mode);
   void enter(const TranslatedBlock& block, Mode mode);
   void after_exit();
+  void undo_branch();
   void settle_pending(TranslatedBlock& block);
   unsigned table_of(Mode mode);
   size_t table_slot(u64 rip) const;
@@ -341,6 +342,10 @@ void Translator::Impl::after_exit() {
   switch (info.kind) {
     case ExitInfo::Kind::Lookup:
       ++statistics_.lookups;
+      if (Mode(entered_mode_).code64() && !is_canonical(state.rip(), cpu_.mmu.linear_bits())) {
+        undo_branch();
+        return;
+      }
       if (Mode(entered_mode_).flat_code()) pending_.kind = Pending::Kind::Lookup;
       return;
     case ExitInfo::Kind::Link:
@@ -362,6 +367,18 @@ void Translator::Impl::after_exit() {
     case ExitInfo::Kind::Callout:
       return;
   }
+}
+
+/// RET or an indirect JMP led to an address that is not canonical: it faults, and has not happened.
+void Translator::Impl::undo_branch() {
+  CpuState& state = cpu_.state;
+  const TranslatedBlock* const block = blocks_.by_number(static_cast<u32>(word(Word::BranchBlock)));
+  if (block == nullptr) return;
+  state.rip() = block->code.last_rip;
+  state.gpr[RSP] -= block->code.stack_released;
+  --state.retired;
+  const cpu::Block* const branch = interpreter_.find_block();
+  if (branch != nullptr) interpreter_.run_block(*branch, 1);
 }
 
 // ---- what translated code calls -----------------------------------------------------------------

@@ -1,0 +1,135 @@
+// Flags that can be computed again.
+//
+// A check that uses EFLAGS is shorter than one that does not. It may do so where no instruction reads
+// the flags before they are all set anew, and where whoever leaves the block in between can have them
+// back: the instruction that set them is still repeatable, because it only compares, or because its
+// result says it all, or because it can be undone and done again.
+
+#include <Zydis/Zydis.h>
+
+#include "jit/emitter.h"
+
+namespace doppel::jit {
+
+using namespace asmjit;
+
+namespace {
+
+using cpu::Instruction;
+using cpu::Operand;
+using cpu::OperandKind;
+
+/// A register with a home, of 32 or 64 bits.
+bool is_plain_register(const Operand& operand) {
+  return operand.kind == OperandKind::Gpr && operand.bytes >= 4 && kHome[operand.reg / 8] != kNoHome;
+}
+
+bool is_repeatable(const Instruction& insn) {
+  if (insn.flags_written != rflags::kArithmetic || insn.has(cpu::prefix::kLock)) return false;
+  const Operand& first = insn.operand[0];
+  const Operand& second = insn.operand[1];
+  if (!is_plain_register(first)) return false;
+  const bool by_constant = second.kind == OperandKind::Immediate;
+  const bool by_register = is_plain_register(second) && second.reg != first.reg;
+  switch (insn.mnemonic) {
+    case ZYDIS_MNEMONIC_AND:
+    case ZYDIS_MNEMONIC_OR:
+    case ZYDIS_MNEMONIC_XOR:
+      return second.kind != OperandKind::None;  // The result decides, wherever it came from.
+    case ZYDIS_MNEMONIC_TEST:
+    case ZYDIS_MNEMONIC_CMP:
+      return by_constant || is_plain_register(second);
+    case ZYDIS_MNEMONIC_ADD:
+    case ZYDIS_MNEMONIC_SUB:
+      return by_constant || by_register;
+    default:
+      return false;
+  }
+}
+
+u32 registers_needed(const Instruction& insn) {
+  u32 needed = 1u << (insn.operand[0].reg / 8);
+  if (insn.operand[1].kind == OperandKind::Gpr) needed |= 1u << (insn.operand[1].reg / 8);
+  return needed;
+}
+
+bool runs_on(Treatment treatment) {
+  switch (treatment) {
+    case Treatment::Nothing:
+    case Treatment::Identical:
+    case Treatment::Address:
+    case Treatment::Push:
+    case Treatment::Pop:
+    case Treatment::Leave:
+      return true;
+    default:
+      return false;
+  }
+}
+
+x86::Gp host_register(const Operand& operand) {
+  const x86::Gpq home = x86::gpq(kHome[operand.reg / 8]);
+  return operand.bytes == 8 ? x86::Gp(home) : x86::Gp(home.r32());
+}
+
+}  // namespace
+
+bool Emitter::may_spoil_flags(size_t i) const {
+  if (!flag_source_.has_value() || i < charge_at_) return false;
+  const u32 needed = registers_needed(request_->block[*flag_source_]);
+  const auto& planned = request_->plan.instructions;
+  for (size_t j = i; j < planned.size(); ++j) {
+    const Instruction& insn = request_->block[j];
+    if (!runs_on(planned[j].treatment) || insn.flags_read != 0) return false;
+    if (insn.flags_written == rflags::kArithmetic) return true;
+    if (insn.flags_touched != 0) return false;
+    if ((registers_written(insn, planned[j].treatment) & needed) != 0) return false;
+  }
+  return false;
+}
+
+/// Keeps `flag_source_` true behind instruction `i`.
+void Emitter::follow_flags(size_t i) {
+  const Instruction& insn = request_->block[i];
+  const Treatment treatment = request_->plan.instructions[i].treatment;
+  if (treatment == Treatment::Nothing) return;
+  if (insn.flags_touched != 0 || !runs_on(treatment)) {
+    flags_are_spoilt_ = false;
+    flag_source_.reset();
+    if (treatment == Treatment::Identical && is_repeatable(insn) && !adjust_is_stale_) flag_source_ = i;
+    return;
+  }
+  if (!flag_source_.has_value()) return;
+  const u32 needed = registers_needed(request_->block[*flag_source_]);
+  if ((registers_written(insn, treatment) & needed) != 0) flag_source_.reset();
+}
+
+void Emitter::emit_flags_again(size_t source) {
+  const Instruction& insn = request_->block[source];
+  const x86::Gp first = host_register(insn.operand[0]);
+  const bool by_constant = insn.operand[1].kind == OperandKind::Immediate;
+  const auto apply = [&](InstId id) {
+    if (by_constant) {
+      a_.emit(id, first, Imm(static_cast<i32>(insn.immediate)));
+    } else {
+      a_.emit(id, first, host_register(insn.operand[1]));
+    }
+  };
+  switch (insn.mnemonic) {
+    case ZYDIS_MNEMONIC_TEST: apply(x86::Inst::kIdTest); return;
+    case ZYDIS_MNEMONIC_CMP: apply(x86::Inst::kIdCmp); return;
+    case ZYDIS_MNEMONIC_ADD:
+      apply(x86::Inst::kIdSub);
+      apply(x86::Inst::kIdAdd);
+      return;
+    case ZYDIS_MNEMONIC_SUB:
+      apply(x86::Inst::kIdAdd);
+      apply(x86::Inst::kIdSub);
+      return;
+    default:
+      a_.emit(x86::Inst::kIdTest, first, first);
+      return;
+  }
+}
+
+}  // namespace doppel::jit
