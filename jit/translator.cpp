@@ -16,6 +16,7 @@
 #include <unordered_set>
 
 #include "cpu/base/check.h"
+#include "cpu/instruction_table.h"
 #include "cpu/interpreter/interpreter.h"
 #include "jit/block_table.h"
 #include "jit/host_faults.h"
@@ -99,6 +100,9 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   void check_block(const TranslatedBlock& block);
   Listing listing_of(const TranslatedBlock& block, std::span<const cpu::Instruction> guest);
   void spill_x87();
+  bool may_repeat(const CalloutRecord& record);
+  /// Grows when a handler reaches a device or changes code: then the run loop must look.
+  u64 outside_events() const { return cpu_.mmu.counters().mmio + statistics_.invalidated + counters().blocks_invalidated; }
 
   static u32 miss_entry(void* self, u64 linear, u32 info) { return static_cast<Impl*>(self)->miss(linear, MissInfo::unpack(info)); }
   static u32 callout_entry(void* self, void* record) {
@@ -123,6 +127,7 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   u64 end_ = 0;
   u32 entered_mode_ = 0;
   u64 entered_generation_ = 0;
+  u64 events_before_ = 0;
   Pending pending_;
   std::array<u32, cpu::EngineArea::kTables> table_owner_{};
   unsigned tables_used_ = 0;
@@ -405,8 +410,20 @@ void Translator::Impl::spill_x87() {
   word(Word::X87Away) = 1;
 }
 
+/// The string instruction of `record` has more to do, and nothing else wants attention.
+bool Translator::Impl::may_repeat(const CalloutRecord& record) {
+  const CpuState& state = cpu_.state;
+  if (!state.repeating || state.rip() != record.rip) return false;
+  // Ports are devices.
+  if (cpu::instruction_row(record.insn.mnemonic).klass == cpu::InstructionClass::Sensitive) return false;
+  const bool has_budget = static_cast<i64>(word(Word::Budget)) > 0;
+  const bool has_news = outside_events() != events_before_ || (cpu_.intr() && cpu_.interrupts_enabled());
+  return has_budget && !has_news && !cpu_.needs_slow_mode() && !state.shutdown;
+}
+
 u32 Translator::Impl::callout(const CalloutRecord& record) {
   ++statistics_.callouts;
+  events_before_ = outside_events();
   CpuState& state = cpu_.state;
   state.retired = end_ - (word(Word::Budget) + static_cast<u64>(kBudgetSlack) + record.not_retired);
   state.rip() = record.next_rip;
@@ -414,7 +431,16 @@ u32 Translator::Impl::callout(const CalloutRecord& record) {
   if (record.clear_adjust) state.flags.carries &= ~cpu::LazyFlags::kAdjust;
   if (record.touches_fpu) spill_x87();
   const u64 epoch = cpu_.mode_epoch();
-  const Result<void> result = record.insn.handler(cpu_, record.insn);
+  Result<void> result = record.insn.handler(cpu_, record.insn);
+  // A long string comes back after each stretch, so that interrupts may come between: none can, while
+  // no time passes outside.
+  while (result.ok() && may_repeat(record)) {
+    cpu_.attention = false;
+    state.rip() = record.next_rip;
+    ++state.retired;
+    --word(Word::Budget);
+    result = record.insn.handler(cpu_, record.insn);
+  }
   bool goes_on = result.ok();
   if (!goes_on) {
     state.rip() = record.rip;

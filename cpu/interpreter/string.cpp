@@ -114,6 +114,17 @@ struct Movs {
   }
 };
 
+/// Writes `n` elements, many at a time.
+template <class T>
+void fill(u8* to, T value, u64 n) {
+  constexpr size_t kChunk = 64;
+  u8 chunk[kChunk];
+  for (size_t i = 0; i < kChunk; i += sizeof(T)) std::memcpy(chunk + i, &value, sizeof value);
+  u64 left = n * sizeof(T);
+  for (; left >= kChunk; left -= kChunk, to += kChunk) std::memcpy(to, chunk, kChunk);
+  std::memcpy(to, chunk, left);
+}
+
 struct Stos {
   static constexpr bool kCompares = false;
 
@@ -130,8 +141,7 @@ struct Stos {
     if (n == 0) return 0;
     u8* const to = open_span<T, A>(cpu, Seg::ES, RDI, n, Access::Write);
     if (to == nullptr) return 0;
-    const T value = cpu.state.at<T>(RAX * 8);
-    for (u64 i = 0; i < n; ++i) std::memcpy(to + i * sizeof(T), &value, sizeof value);
+    fill(to, cpu.state.at<T>(RAX * 8), n);
     advance_over<T, A>(cpu, RDI, n);
     return n;
   }
