@@ -16,6 +16,7 @@
 // takes the place of the last three instructions. Cold code computes the address again, asks C++ to make it a hit, and
 // tries again; if that cannot be, it leaves the block before the instruction.
 
+#include <bit>
 #include <cstddef>
 
 #include "jit/emitter.h"
@@ -98,6 +99,51 @@ void Emitter::emit_check(size_t i, const AddressForm& form, MissInfo info) {
   std::vector<u32> outside;
   emit_linear(form, info.size, &outside);
   for (const u32 jump : outside) tail_jumps_.push_back({jump, i});
+  if (request_->sites) {
+    emit_site_check(i, info, miss);
+  } else {
+    emit_index_check(i, info, miss);
+  }
+  misses_.push_back(miss);
+}
+
+/// Compares with what this place found last. The address of the data needs nothing that depends on
+/// the linear address, so it does not wait for the comparison.
+void Emitter::emit_site_check(size_t i, MissInfo info, Miss& miss) {
+  const size_t privilege = static_cast<size_t>(request_->mode.privilege());
+  u16& next = next_site_[privilege][info.write];
+  const u16 number = static_cast<u16>(2 * next + info.write);
+  next = static_cast<u16>((next + 1) % (mmu::ShadowTlb::kSites / 2));
+  out_.tlb_sites.push_back(number);
+  miss.site = tlb_.sites + static_cast<i32>(number * sizeof(mmu::ShadowTlb::Site));
+  a_.mov(x86::r13, ptr(x86::r15, miss.site));
+  a_.lea(x86::rcx, ptr(x86::r13, x86::r14));  // Distance from the page's beginning.
+  if (may_spoil_flags(i)) {
+    a_.cmp(x86::rcx, static_cast<i32>(kPageSize) - info.size);
+    miss.jump = jump_if_placeholder(7);  // Above.
+    note_spoilt(i);
+  } else if (std::has_single_bit(info.size) && info.size <= 32) {
+    // Misaligned accesses may cross a page: they go the long way.
+    const i32 mask = word_offset(Word::AlignMasks) + 8 * std::countr_zero(info.size);
+    a_.pext(x86::rcx, x86::rcx, ptr(x86::r15, mask));
+    unless_rcx_zero([&] { miss.jump = jump_placeholder(); });
+  } else {
+    // Neither the first byte nor the last may be outside: the sum of two page numbers must be 0.
+    a_.lea(x86::r13, ptr(x86::rcx, info.size - 1));
+    a_.shrx(x86::rcx, x86::rcx, x86::r15);
+    a_.shrx(x86::r13, x86::r13, x86::r15);
+    a_.lea(x86::rcx, ptr(x86::rcx, x86::r13));
+    unless_rcx_zero([&] { miss.jump = jump_placeholder(); });
+  }
+  // An empty site lets addresses pass that are not canonical: their access faults on the host.
+  is_suspect_ = request_->mode.code64();
+  miss.hit = here();
+  a_.mov(x86::r13, ptr(x86::r15, miss.site + 8));
+  a_.lea(x86::r13, ptr(x86::r13, x86::r14));
+}
+
+/// Looks into the shadow TLB.
+void Emitter::emit_index_check(size_t i, MissInfo info, Miss& miss) {
   const Mem tag = ptr(x86::r15, x86::r13, 3, info.write ? tlb_.write_tags : tlb_.read_tags);
   const Mem addend = ptr(x86::r15, x86::r13, 3, tlb_.addends);
   const i32 last = info.size - 1;
@@ -106,11 +152,10 @@ void Emitter::emit_check(size_t i, const AddressForm& form, MissInfo info) {
     if (last != 0) a_.lea(x86::rcx, ptr(x86::r14, last));
     a_.shrx(x86::rcx, last != 0 ? x86::rcx : x86::r14, x86::r15);
     a_.add(x86::rcx, tag);
-    miss.jump = jump_if_placeholder(5);  // Not zero.
+    miss.jump = jump_if_placeholder(5);
     a_.mov(x86::r13, addend);
     a_.lea(x86::r13, ptr(x86::r13, x86::r14));
-    flags_are_spoilt_ = true;
-    tail_states_[i].flags_of = flag_source_;
+    note_spoilt(i);
   } else {
     a_.mov(x86::rcx, tag);
     a_.mov(x86::r13, addend);
@@ -120,13 +165,25 @@ void Emitter::emit_check(size_t i, const AddressForm& form, MissInfo info) {
     a_.lea(x86::rcx, ptr(x86::rcx, x86::r14));
     unless_rcx_zero([&] { miss.jump = jump_placeholder(); });
   }
-  misses_.push_back(miss);
+}
+
+void Emitter::note_spoilt(size_t i) {
+  flags_are_spoilt_ = true;
+  tail_states_[i].flags_of = flag_source_;
 }
 
 void Emitter::emit_miss(const Miss& miss) {
   patch_here(miss.jump);
-  emit_linear(miss.form, miss.info.size, nullptr);
-  a_.mov(x86::ecx, miss.info.pack());
+  if (miss.site != 0) {
+    // The linear address is still in r14.
+    a_.mov(x86::r13d, miss.site);
+    a_.mov(x86::ecx, miss.info.pack());
+    a_.long_().call(stubs_.site[static_cast<size_t>(request_->mode.privilege())][miss.info.write]);
+    emit_jump_to(miss.hit);
+  } else {
+    emit_linear(miss.form, miss.info.size, nullptr);
+    a_.mov(x86::ecx, miss.info.pack());
+  }
   a_.long_().call(stubs_.miss);
   emit_jump_to(miss.retry);
   tail_jumps_.push_back({jump_placeholder(), miss.instruction});
@@ -157,6 +214,10 @@ HostMemory Emitter::emit_access(size_t i, const MemoryUse& use) {
   return host;
 }
 
-void Emitter::note_site(bool is_store) { out_.memory_sites.push_back({here(), is_store}); }
+void Emitter::note_site(bool is_store) {
+  out_.memory_sites.push_back({here(), is_store});
+  if (is_suspect_) out_.faults.push_back({here(), static_cast<u32>(at_hand_)});
+  is_suspect_ = false;
+}
 
 }  // namespace doppel::jit

@@ -106,6 +106,12 @@ void BlockTable::free_all() {
   for (unsigned region = 0; region < CodeCache::kRegions; ++region) free_region(region);
 }
 
+std::vector<TranslatedBlock*> BlockTable::all_alive() const {
+  std::vector<TranslatedBlock*> alive;
+  for (const auto& [key, block] : blocks_) alive.push_back(block);
+  return alive;
+}
+
 const TranslatedBlock* BlockTable::containing(size_t offset) const {
   if (offset < CodeCache::kStubBytes || offset >= cache_.size()) return nullptr;
   const auto& blocks = regions_[cache_.region_of(offset)];

@@ -90,6 +90,7 @@ class BlockTable {
   /// The block, alive or not, whose host code is at this offset of the cache.
   const TranslatedBlock* containing(size_t offset) const;
   size_t live() const { return live_; }
+  std::vector<TranslatedBlock*> all_alive() const;
   void set_death_hook(std::function<void(TranslatedBlock&)> hook) { on_death_ = std::move(hook); }
 
  private:

@@ -106,6 +106,8 @@ EmittedBlock Emitter::emit(const EmitRequest& request) {
   out_.last_rip = request.plan.instructions[count - 1].rip;
   for (size_t i = 0; i < count && !ended_; ++i) {
     out_.instruction_offsets.push_back(here() - out_.begin);
+    at_hand_ = i;
+    is_suspect_ = false;
     tail_states_[i] = {adjust_is_stale_, x87_note_, {}};
     if (flags_are_spoilt_) tail_states_[i].flags_of = flag_source_;
     if (i == charge_at_) emit_budget();

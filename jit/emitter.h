@@ -63,6 +63,7 @@ struct EmittedBlock {
   std::vector<std::unique_ptr<CalloutRecord>> callouts;
   std::vector<u32> instruction_offsets;
   std::vector<MemorySite> memory_sites;
+  std::vector<u16> tlb_sites;  ///< Numbers of the ShadowTlb::Site that it uses.
 };
 
 /// What the block is and may rely on.
@@ -77,6 +78,7 @@ struct EmitRequest {
   unsigned table = 0;     ///< Jump table of the mode.
   u32 link_number = 0;    ///< Identifies the first link to C++; the second is one more.
   u32 block_number = 0;
+  bool sites = true;      ///< Accesses remember the page they found last; else the index is looked at.
 };
 
 class Emitter {
@@ -84,7 +86,7 @@ class Emitter {
   Emitter(asmjit::x86::Assembler& a, u64 base_address, const Stubs& stubs, const HostFlags& host_flags)
       : a_(a), base_(base_address), stubs_(stubs), host_flags_(host_flags) {}
 
-  void set_tlb(const std::array<TlbOffsets, 3>& offsets) { tlb_of_class_ = offsets; }
+  void set_tlb(const std::array<TlbOffsets, kClasses>& offsets) { tlb_of_class_ = offsets; }
 
   /// Emits at the assembler's position. The caller has made sure of `bytes_needed` bytes.
   EmittedBlock emit(const EmitRequest& request);
@@ -129,6 +131,7 @@ class Emitter {
   unsigned code_bytes() const;
   u64 mask_code(u64 rip) const;
 
+  struct Miss;
   // ---- address_check.cpp -----------------------------------------------------------------------
   /// to = offset of the form, without the segment. Uses rcx where `to` is not enough; a base
   /// without a home passes through `to`.
@@ -139,12 +142,14 @@ class Emitter {
   /// Makes sure of an access; the result is where the guest's bytes are. Uses rcx, r13, r14.
   HostMemory emit_access(size_t i, const MemoryUse& use);
   void emit_check(size_t i, const AddressForm& form, MissInfo info);
-  struct Miss;
+  void emit_site_check(size_t i, MissInfo info, Miss& miss);
+  void emit_index_check(size_t i, MissInfo info, Miss& miss);
   void emit_miss(const Miss& miss);
 
   // ---- flag_source.cpp -------------------------------------------------------------------------
   /// Whether an address check before instruction `i` may use EFLAGS.
   bool may_spoil_flags(size_t i) const;
+  void note_spoilt(size_t i);
   void follow_flags(size_t i);
   void emit_flags_again(size_t source);
   /// The next instruction emitted is an access of the guest's.
@@ -201,6 +206,8 @@ class Emitter {
     size_t instruction = 0;
     AddressForm form;
     MissInfo info;
+    i32 site = 0;  ///< Distance of the site from r15, or 0.
+    u32 hit = 0;   ///< Where the site has been filled.
   };
   struct PendingLink {
     u32 jump;
@@ -223,13 +230,17 @@ class Emitter {
   const u64 base_;
   const Stubs& stubs_;
   const HostFlags& host_flags_;
-  std::array<TlbOffsets, 3> tlb_of_class_{};
+  std::array<TlbOffsets, kClasses> tlb_of_class_{};
+  /// The next site of a class to be given away, for loads and for stores.
+  std::array<std::array<u16, 2>, kClasses> next_site_{};
 
   // The block at hand.
   const EmitRequest* request_ = nullptr;
   TlbOffsets tlb_{};
   EmittedBlock out_;
   boost::container::static_vector<Group, 16> groups_;
+  size_t at_hand_ = 0;          ///< The instruction.
+  bool is_suspect_ = false;     ///< The access to come may fault on the host.
   int group_at_hand_ = -1;      ///< Whose host address is in r13.
   bool vectors_ready_ = false;
   bool x87_ready_ = false;

@@ -35,7 +35,8 @@ TlbOffsets tlb_offsets(const cpu::Cpu& cpu, mmu::Mmu::PrivilegeClass which) {
   const mmu::ShadowTlb& table = cpu.mmu.table(which);
   return {distance(cpu, &table.index_mask), distance(cpu, table.read_tags),
           distance(cpu, table.write_tags), distance(cpu, table.addends),
-          distance(cpu, table.fetch_ids)};
+          distance(cpu, table.fetch_ids), distance(cpu, table.sites),
+          distance(cpu, &table.sites_filled)};
 }
 
 }  // namespace doppel::jit

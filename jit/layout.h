@@ -58,7 +58,12 @@ enum class Word : unsigned {
   Spare,       ///< A value that must outlive the scratch registers for a moment.
   SpareGpr,    ///< As Spare, used by stubs.
   SpareTarget, ///< As Spare: where a call leads.
-  Groups,      ///< From here on: host addresses of checked groups.
+  SiteSlot,    ///< What the site stub is about,
+  SiteInfo,
+  SiteAddend,  ///< and has found.
+  SizeMask,    ///< For PEXT: the size in MissInfo.
+  AlignMasks,  ///< For PEXT: page number and misalignment of accesses of 1, 2, 4 ... 32 bytes.
+  Groups = AlignMasks + 6,  ///< From here on: host addresses of checked groups.
 };
 inline constexpr unsigned kGroupWords = 16;
 
@@ -78,9 +83,12 @@ i32 word_offset(Word word);
 i32 group_offset(unsigned number);
 i32 jump_table_offset(unsigned table);
 
+/// Privilege classes whose code is translated.
+inline constexpr size_t kClasses = 3;
+
 /// Distances from r15 of the arrays of one shadow TLB.
 struct TlbOffsets {
-  i32 mask, read_tags, write_tags, addends, fetch_ids;
+  i32 mask, read_tags, write_tags, addends, fetch_ids, sites, sites_filled;
 };
 TlbOffsets tlb_offsets(const cpu::Cpu& cpu, mmu::Mmu::PrivilegeClass which);
 

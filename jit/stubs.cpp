@@ -21,8 +21,8 @@ bool is_caller_saved(u8 host) { return host != kRbx && host != kRbp && host != k
 
 class StubWriter {
  public:
-  StubWriter(x86::Assembler& a, u64 base, const StubTargets& targets)
-      : a_(a), base_(base), targets_(targets), has_avx_(__builtin_cpu_supports("avx") != 0) {}
+  StubWriter(x86::Assembler& a, u64 base, const StubTargets& targets, const std::array<TlbOffsets, kClasses>& tlbs)
+      : a_(a), base_(base), targets_(targets), tlbs_(tlbs), has_avx_(__builtin_cpu_supports("avx") != 0) {}
 
   Stubs write() {
     Stubs stubs;
@@ -38,6 +38,12 @@ class StubWriter {
     emit_exit(leave);
     stubs.miss = here();
     emit_miss();
+    for (size_t i = 0; i < kClasses; ++i) {
+      for (const bool is_store : {false, true}) {
+        stubs.site[i][is_store] = here();
+        emit_site(tlbs_[i], is_store);
+      }
+    }
     stubs.callout = here();
     emit_callout(leave, spill_vectors);
     stubs.exit_lookup = here();
@@ -238,6 +244,40 @@ class StubWriter {
     load_guest(false);
     a_.ret();
   }
+  void emit_site(const TlbOffsets& tlb, bool is_store) {
+    a_.mov(word(Word::SiteSlot), x86::r13);
+    a_.mov(word(Word::SiteInfo), x86::rcx);
+    a_.mov(x86::rcx, ptr(x86::r15, x86::r13, 0, 16));  // How often this happens decides whether it is kept up.
+    a_.lea(x86::rcx, ptr(x86::rcx, 1));
+    a_.mov(ptr(x86::r15, x86::r13, 0, 16), x86::rcx);
+    a_.pext(x86::r13, x86::r14, ptr(x86::r15, tlb.mask));
+    a_.mov(x86::rcx, ptr(x86::r15, x86::r13, 3, tlb.addends));
+    a_.mov(word(Word::SiteAddend), x86::rcx);
+    a_.mov(x86::rcx, ptr(x86::r15, x86::r13, 3, is_store ? tlb.write_tags : tlb.read_tags));
+    a_.mov(x86::r13, word(Word::SiteInfo));
+    a_.pext(x86::r13, x86::r13, word(Word::SizeMask));
+    a_.lea(x86::r13, ptr(x86::r13, x86::r14, 0, -1));
+    a_.shrx(x86::r13, x86::r13, x86::r15);
+    a_.lea(x86::rcx, ptr(x86::rcx, x86::r13));
+    const Label hit = a_.newLabel();
+    a_.jecxz(x86::rcx, hit);
+    a_.mov(x86::rcx, ptr(x86::rsp));
+    a_.lea(x86::rcx, ptr(x86::rcx, 5));
+    a_.mov(ptr(x86::rsp), x86::rcx);
+    a_.mov(x86::rcx, word(Word::SiteInfo));
+    a_.ret();
+    a_.bind(hit);
+    a_.mov(x86::rcx, word(Word::SiteSlot));
+    a_.shlx(x86::r13, x86::r13, x86::r15);
+    a_.not_(x86::r13);
+    a_.lea(x86::r13, ptr(x86::r13, 1));  // The page's address negated, without touching flags.
+    a_.mov(ptr(x86::r15, x86::rcx), x86::r13);
+    a_.mov(x86::r13, word(Word::SiteAddend));
+    a_.mov(ptr(x86::r15, x86::rcx, 0, 8), x86::r13);
+    a_.mov(x86::dword_ptr(x86::r15, tlb.sites_filled), 1);
+    a_.mov(x86::rcx, word(Word::SiteInfo));
+    a_.ret();
+  }
   void emit_callout(u64 leave, u64 spill_vectors) {
     const Label away = a_.newLabel();
     const Label gone = a_.newLabel();
@@ -266,14 +306,16 @@ class StubWriter {
   x86::Assembler& a_;
   const u64 base_;
   const StubTargets& targets_;
+  const std::array<TlbOffsets, kClasses>& tlbs_;
   const bool has_avx_;
   u64 bring_vectors_ = 0;
 };
 
 }  // namespace
 
-Stubs emit_stubs(x86::Assembler& a, u64 base_address, const StubTargets& targets) {
-  return StubWriter(a, base_address, targets).write();
+Stubs emit_stubs(x86::Assembler& a, u64 base_address, const StubTargets& targets,
+                 const std::array<TlbOffsets, kClasses>& tlbs) {
+  return StubWriter(a, base_address, targets, tlbs).write();
 }
 
 }  // namespace doppel::jit

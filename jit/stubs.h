@@ -46,6 +46,10 @@ struct Stubs {
   Enter enter = nullptr;
   u64 exit = 0;         ///< r14: ExitRip, ecx: ExitInfo. Leaves to C++.
   u64 miss = 0;         ///< r14: linear address, ecx: MissInfo. Returns behind the call, or 5 bytes on.
+  /// By class, then 1 for stores. r14: linear address, ecx: MissInfo, r13: distance of the site from r15. Fills
+  /// the site from the shadow TLB and returns behind the call; or 5 bytes on, for the miss stub. r14
+  /// and ecx stay, flags too.
+  std::array<std::array<u64, 2>, kClasses> site;
   u64 callout = 0;      ///< rcx: record. Returns behind the call, or leaves.
   u64 load_vectors = 0; ///< The guest's vector registers and MXCSR come in. No flag or register changes.
   u64 load_x87 = 0;
@@ -56,6 +60,7 @@ struct Stubs {
 };
 
 /// Emits all stubs at the assembler's position.
-Stubs emit_stubs(asmjit::x86::Assembler& a, u64 base_address, const StubTargets& targets);
+Stubs emit_stubs(asmjit::x86::Assembler& a, u64 base_address, const StubTargets& targets,
+                 const std::array<TlbOffsets, kClasses>& tlbs);
 
 }  // namespace doppel::jit

@@ -35,6 +35,9 @@ constexpr u64 kColdInstructions = 100'000;
 /// Never translated: there is nothing to gain.
 constexpr u32 kHopeless = ~u32{0};
 constexpr u64 kLongestInstruction = 15;
+/// Instructions between two looks at the sites, and misses of one that are not worth a thought.
+constexpr u64 kSiteCheckInterval = 2'000'000;
+constexpr u64 kSiteMissesAllowed = 2'000;
 constexpr size_t kMostStraddling = 20'000;
 
 i64 clock_ns() {
@@ -94,6 +97,7 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   void enter(const TranslatedBlock& block, Mode mode);
   void after_exit();
   void undo_branch();
+  void check_sites();
   void settle_pending(TranslatedBlock& block);
   unsigned table_of(Mode mode);
   size_t table_slot(u64 rip) const;
@@ -132,6 +136,8 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   std::array<u32, cpu::EngineArea::kTables> table_owner_{};
   unsigned tables_used_ = 0;
   std::unordered_map<u64, u32> straddling_runs_;  // By physical address.
+  std::unordered_set<u64> without_sites_;   // By physical address: their accesses wander from page to page.
+  u64 sites_checked_at_ = 0;
   std::unordered_set<u64> without_groups_;  // By physical address: their groups straddled pages.
 };
 
@@ -151,13 +157,14 @@ Result<void, Error> Translator::Impl::set_up() {
   buffer._flags |= asmjit::CodeBufferFlags::kIsExternal | asmjit::CodeBufferFlags::kIsFixed;
   holder_.attach(&assembler_);
   assembler_.setOffset(0);
-  stubs_ = emit_stubs(assembler_, cache_.address(0), {&Impl::miss_entry, &Impl::callout_entry});
+  using Class = mmu::Mmu::PrivilegeClass;
+  const std::array<TlbOffsets, kClasses> tlbs = {tlb_offsets(cpu_, Class::Supervisor), tlb_offsets(cpu_, Class::User),
+                                                 tlb_offsets(cpu_, Class::SupervisorAc)};
+  stubs_ = emit_stubs(assembler_, cache_.address(0), {&Impl::miss_entry, &Impl::callout_entry}, tlbs);
   DOPPEL_CHECK(cache_.offset_of(stubs_.end) < CodeCache::kStubBytes, "the stubs need more room");
 
   emitter_ = std::make_unique<Emitter>(assembler_, cache_.address(0), stubs_, host_flags_);
-  using Class = mmu::Mmu::PrivilegeClass;
-  emitter_->set_tlb({tlb_offsets(cpu_, Class::Supervisor), tlb_offsets(cpu_, Class::User),
-                     tlb_offsets(cpu_, Class::SupervisorAc)});
+  emitter_->set_tlb(tlbs);
 
   for (auto& table : cpu_.engine_area.tables) std::fill(std::begin(table), std::end(table), stubs_.exit_lookup);
   const u64 bottom = reinterpret_cast<u64>(return_stack_) + kReturnStackBytes - 64;
@@ -170,6 +177,11 @@ Result<void, Error> Translator::Impl::set_up() {
   word(Word::CountMask) = 31;
   word(Word::CountMask64) = 63;
   word(Word::AdjustMask) = 0xef;
+  word(Word::SizeMask) = 0x3ff;
+  for (unsigned i = 0; i < 6; ++i) {
+    const auto mask = static_cast<Word>(static_cast<unsigned>(Word::AlignMasks) + i);
+    word(mask) = kPageMask | ((u64{1} << i) - 1);
+  }
 
   interpreter_.cache().set_keeper(this);
   interpreter_.cache().set_limit(kColdInstructions);
@@ -188,6 +200,7 @@ void Translator::Impl::flush() {
   cache_.reset();
   tables_used_ = 0;
   without_groups_.clear();
+  without_sites_.clear();
   interpreter_.flush();
   pending_ = {};
 }
@@ -203,6 +216,7 @@ ExitReason Translator::Impl::run(u64 budget) {
   interpreter_.cache().bury();
   cpu_.take_pending_events();
   pending_ = {};
+  if (state.retired - sites_checked_at_ > kSiteCheckInterval) check_sites();
   while (state.retired < end_) {
     if (state.shutdown) return ExitReason::Shutdown;
     if (state.halted) return ExitReason::Halted;
@@ -386,6 +400,28 @@ void Translator::Impl::undo_branch() {
   if (branch != nullptr) interpreter_.run_block(*branch, 1);
 }
 
+/// Blocks whose sites miss often are translated again with the index.
+void Translator::Impl::check_sites() {
+  using Class = mmu::Mmu::PrivilegeClass;
+  sites_checked_at_ = cpu_.state.retired;
+  for (const Class which : {Class::Supervisor, Class::User, Class::SupervisorAc}) {
+    mmu::ShadowTlb& table = cpu_.mmu.table(which);
+    std::unordered_set<u16> bad;
+    for (size_t i = 0; i < mmu::ShadowTlb::kSites; ++i) {
+      if (table.sites[i].misses > kSiteMissesAllowed) bad.insert(static_cast<u16>(i));
+      table.sites[i].misses = 0;
+    }
+    if (bad.empty()) continue;
+    for (TranslatedBlock* const block : blocks_.all_alive()) {
+      if (Mode(block->key.mode).privilege() != which) continue;
+      const auto& sites = block->code.tlb_sites;
+      if (std::none_of(sites.begin(), sites.end(), [&](u16 site) { return bad.contains(site); })) continue;
+      without_sites_.insert(block->key.physical);
+      blocks_.kill(*block);
+    }
+  }
+}
+
 // ---- what translated code calls -----------------------------------------------------------------
 
 u32 Translator::Impl::miss(u64 linear, MissInfo info) {
@@ -539,6 +575,7 @@ TranslatedBlock* Translator::Impl::translate(const cpu::Block& cold, Mode mode) 
   request.table = table;
   request.link_number = number * 2;
   request.block_number = number;
+  request.sites = !without_sites_.contains(cold.physical);
   block->code = emitter_->emit(request);
   DOPPEL_CHECK(block->code.end - block->code.begin <= Emitter::bytes_needed(cold.count), "a block outgrew its room");
   cache_.take(block->code.end - block->code.begin);

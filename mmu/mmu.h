@@ -241,6 +241,8 @@ class Mmu {
   const ShadowTlb& active() const { return *active_; }
   PrivilegeClass active_class() const { return has_checks() ? PrivilegeClass::NeverFilled : class_; }
   /// At a constant distance from the Mmu: generated code adds it.
+  /// For an engine that keeps count in its sites.
+  ShadowTlb& table(PrivilegeClass rights) { return tables_[static_cast<size_t>(rights)]; }
   const ShadowTlb& table(PrivilegeClass rights) const {
     return tables_[static_cast<size_t>(rights)];
   }

@@ -64,7 +64,17 @@ void ShadowTlb::fill_fetch(LinearAddr page, const u8* host_page, bool global, Ph
   fetch_ids[where] = id;
 }
 
+void ShadowTlb::drop_sites() {
+  if (sites_filled == 0) return;
+  for (Site& site : sites) {
+    site.minus_page = kNoSite;
+    site.addend = 0;
+  }
+  sites_filled = 0;
+}
+
 void ShadowTlb::flush(bool keep_global) {
+  drop_sites();
   for (const u16 slot : filled_[0]) {
     u8& state = state_[slot];
     if ((state & kIsGlobal) == 0) drop(slot);
@@ -81,6 +91,7 @@ void ShadowTlb::flush(bool keep_global) {
 }
 
 void ShadowTlb::flush_range(LinearAddr first, u64 size) {
+  drop_sites();
   const u64 pages = size >> kPageShift;
   if (pages > kEntries) {
     // The number of no page, minus kInvalid, is in no range.
@@ -107,6 +118,7 @@ void ShadowTlb::revoke_writes(const u8* host_page) {
   const u64 host = reinterpret_cast<u64>(host_page);
   const u64 bit = filter_bit(host);
   if ((written_pages_[bit / 64] >> (bit % 64) & 1) == 0) return;
+  drop_sites();  // They may know entries that have been replaced since.
   for (size_t slot = 0; slot < kEntries; ++slot) {
     const u64 leads_to = addends[slot] - (write_tags[slot] << kPageShift);
     if (leads_to == host) write_tags[slot] = kInvalid;

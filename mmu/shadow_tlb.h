@@ -89,6 +89,8 @@ class ShadowTlb {
   void flush_range(LinearAddr first, u64 size);
   /// Drops entries for stores that lead to this host page: it became tracked.
   void revoke_writes(const u8* host_page);
+  /// Drops what generated code has copied.
+  void drop_sites();
   /// Drops everything; slots are chosen anew from now on.
   void set_index(const TlbIndex& wanted);
 
@@ -96,6 +98,22 @@ class ShadowTlb {
   size_t filled() const { return filled_[0].size() + filled_[1].size(); }
 
   // ---- what generated code reads -----------------------------------------------------------------
+
+  static constexpr size_t kSites = 2048;
+  /// No canonical address added to it gives an offset in a page. Others might: with an addend of 0 they
+  /// fault on the host, too.
+  static constexpr u64 kNoSite = u64{1} << 63;
+  /// What one place in generated code found last: a copy of an entry that needs no index, so that
+  /// the address of the data does not wait for it. Good until anything is dropped. Even sites are
+  /// for loads, odd ones for stores.
+  struct Site {
+    u64 minus_page = kNoSite;  ///< 0 - linear address of the page.
+    u64 addend = 0;
+    u64 misses = 0;  ///< How often the place went elsewhere.
+    u64 unused = 0;
+  };
+  alignas(64) Site sites[kSites];
+  u64 sites_filled = 0;  ///< Generated code sets it to 1 when it fills a site.
 
   u64 index_mask = TlbIndex().mask();
   u64 read_tags[kEntries];
