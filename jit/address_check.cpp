@@ -90,26 +90,33 @@ void Emitter::emit_linear(const AddressForm& form, unsigned size, std::vector<u3
   a_.lea(x86::r14d, ptr(x86::r14, x86::rcx));
 }
 
-void Emitter::emit_check(size_t i, const AddressForm& form, MissInfo info) {
+/// `folds`: r13 becomes the host address. Else it may be what is to be added to the linear address, if
+/// that stands in a register: the result says so.
+bool Emitter::emit_check(size_t i, const AddressForm& form, MissInfo info, bool folds) {
   Miss miss;
   miss.retry = here();
   miss.instruction = i;
   miss.form = form;
   miss.info = info;
-  std::vector<u32> outside;
-  emit_linear(form, info.size, &outside);
-  for (const u32 jump : outside) tail_jumps_.push_back({jump, i});
+  miss.is_direct = is_direct(form) && (request_->sites || form.displacement == 0);
+  if (!miss.is_direct) {
+    std::vector<u32> outside;
+    emit_linear(form, info.size, &outside);
+    for (const u32 jump : outside) tail_jumps_.push_back({jump, i});
+  }
   if (request_->sites) {
-    emit_site_check(i, info, miss);
+    emit_site_check(i, info, folds, miss);
   } else {
-    emit_index_check(i, info, miss);
+    emit_index_check(i, info, folds, miss);
   }
   misses_.push_back(miss);
+  return miss.is_direct && !folds;
 }
 
 /// Compares with what this place found last. The address of the data needs nothing that depends on
 /// the linear address, so it does not wait for the comparison.
-void Emitter::emit_site_check(size_t i, MissInfo info, Miss& miss) {
+void Emitter::emit_site_check(size_t i, MissInfo info, bool folds, Miss& miss) {
+  const AddressForm& form = miss.form;
   const size_t privilege = static_cast<size_t>(request_->mode.privilege());
   u16& next = next_site_[privilege][info.write];
   const u16 number = static_cast<u16>(2 * next + info.write);
@@ -117,7 +124,9 @@ void Emitter::emit_site_check(size_t i, MissInfo info, Miss& miss) {
   out_.tlb_sites.push_back(number);
   miss.site = tlb_.sites + static_cast<i32>(number * sizeof(mmu::ShadowTlb::Site));
   a_.mov(x86::r13, ptr(x86::r15, miss.site));
-  a_.lea(x86::rcx, ptr(x86::r13, x86::r14));  // Distance from the page's beginning.
+  const Mem added = miss.is_direct ? ptr(x86::r13, x86::gpq(kHome[form.base]), 0, static_cast<i32>(form.displacement))
+                                   : ptr(x86::r13, x86::r14);
+  a_.lea(x86::rcx, added);  // Distance from the page's beginning.
   if (may_spoil_flags(i)) {
     a_.cmp(x86::rcx, static_cast<i32>(kPageSize) - info.size);
     miss.jump = jump_if_placeholder(7);  // Above.
@@ -139,29 +148,40 @@ void Emitter::emit_site_check(size_t i, MissInfo info, Miss& miss) {
   is_suspect_ = request_->mode.code64();
   miss.hit = here();
   a_.mov(x86::r13, ptr(x86::r15, miss.site + 8));
-  a_.lea(x86::r13, ptr(x86::r13, x86::r14));
+  if (!miss.is_direct || folds) a_.lea(x86::r13, added);
+}
+
+/// The linear address is a register at home, with a displacement where it cannot wrap: host
+/// instructions can use it as it stands.
+bool Emitter::is_direct(const AddressForm& form) const {
+  if (form.index != cpu::kZeroRegister || form.base >= 16 || kHome[form.base] == kNoHome) return false;
+  const Mode mode = request_->mode;
+  if (mode.code64()) return form.bytes == 8 && form.segment != Seg::FS && form.segment != Seg::GS;
+  return form.bytes == 4 && form.displacement == 0 && mode.shape(form.segment) == SegmentShape::Flat;
 }
 
 /// Looks into the shadow TLB.
-void Emitter::emit_index_check(size_t i, MissInfo info, Miss& miss) {
+void Emitter::emit_index_check(size_t i, MissInfo info, bool folds, Miss& miss) {
   const Mem tag = ptr(x86::r15, x86::r13, 3, info.write ? tlb_.write_tags : tlb_.read_tags);
   const Mem addend = ptr(x86::r15, x86::r13, 3, tlb_.addends);
+  const Gpq linear = miss.is_direct ? x86::gpq(kHome[miss.form.base]) : x86::r14;
+  const bool adds = !miss.is_direct || folds;
   const i32 last = info.size - 1;
-  a_.pext(x86::r13, x86::r14, ptr(x86::r15, tlb_.mask));
+  a_.pext(x86::r13, linear, ptr(x86::r15, tlb_.mask));
   if (may_spoil_flags(i)) {
-    if (last != 0) a_.lea(x86::rcx, ptr(x86::r14, last));
-    a_.shrx(x86::rcx, last != 0 ? x86::rcx : x86::r14, x86::r15);
+    if (last != 0) a_.lea(x86::rcx, ptr(linear, last));
+    a_.shrx(x86::rcx, last != 0 ? x86::rcx : linear, x86::r15);
     a_.add(x86::rcx, tag);
-    miss.jump = jump_if_placeholder(5);
+    miss.jump = jump_if_placeholder(5);  // Not zero.
     a_.mov(x86::r13, addend);
-    a_.lea(x86::r13, ptr(x86::r13, x86::r14));
+    if (adds) a_.lea(x86::r13, ptr(x86::r13, linear));
     note_spoilt(i);
   } else {
     a_.mov(x86::rcx, tag);
     a_.mov(x86::r13, addend);
-    a_.lea(x86::r13, ptr(x86::r13, x86::r14));
-    if (last != 0) a_.lea(x86::r14, ptr(x86::r14, last));
-    a_.shrx(x86::r14, x86::r14, x86::r15);
+    if (adds) a_.lea(x86::r13, ptr(x86::r13, linear));
+    if (last != 0) a_.lea(x86::r14, ptr(linear, last));
+    a_.shrx(x86::r14, last != 0 ? x86::r14 : linear, x86::r15);
     a_.lea(x86::rcx, ptr(x86::rcx, x86::r14));
     unless_rcx_zero([&] { miss.jump = jump_placeholder(); });
   }
@@ -175,7 +195,7 @@ void Emitter::note_spoilt(size_t i) {
 void Emitter::emit_miss(const Miss& miss) {
   patch_here(miss.jump);
   if (miss.site != 0) {
-    // The linear address is still in r14.
+    if (miss.is_direct) emit_linear(miss.form, miss.info.size, nullptr);
     a_.mov(x86::r13d, miss.site);
     a_.mov(x86::ecx, miss.info.pack());
     a_.long_().call(stubs_.site[static_cast<size_t>(request_->mode.privilege())][miss.info.write]);
@@ -193,8 +213,12 @@ HostMemory Emitter::emit_access(size_t i, const MemoryUse& use) {
   HostMemory host;
   host.base = kR13;
   if (use.group < 0) {
-    emit_check(i, use.form, {use.size, use.write, false, use.alignment_mask, 0});
+    const bool is_direct = emit_check(i, use.form, {use.size, use.write, false, use.alignment_mask, 0}, false);
     group_at_hand_ = -1;
+    if (is_direct) {
+      host.index = kHome[use.form.base];
+      host.displacement = static_cast<i32>(use.form.displacement);
+    }
     return host;
   }
   Group& group = groups_[static_cast<size_t>(use.group)];
@@ -203,7 +227,7 @@ HostMemory Emitter::emit_access(size_t i, const MemoryUse& use) {
     AddressForm form = use.form;
     form.displacement = group.low_from_base;
     emit_check(i, form, {group.span, group.write, group.reads_first, use.alignment_mask,
-                         static_cast<u16>(use.offset)});
+                         static_cast<u16>(use.offset)}, true);
     if (group.is_kept) a_.mov(ptr(x86::r15, slot), x86::r13);
     group.is_begun = true;
   } else if (group_at_hand_ != use.group) {

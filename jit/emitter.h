@@ -141,9 +141,10 @@ class Emitter {
   void emit_linear(const AddressForm& form, unsigned size, std::vector<u32>* outside);
   /// Makes sure of an access; the result is where the guest's bytes are. Uses rcx, r13, r14.
   HostMemory emit_access(size_t i, const MemoryUse& use);
-  void emit_check(size_t i, const AddressForm& form, MissInfo info);
-  void emit_site_check(size_t i, MissInfo info, Miss& miss);
-  void emit_index_check(size_t i, MissInfo info, Miss& miss);
+  bool emit_check(size_t i, const AddressForm& form, MissInfo info, bool folds);
+  bool is_direct(const AddressForm& form) const;
+  void emit_site_check(size_t i, MissInfo info, bool folds, Miss& miss);
+  void emit_index_check(size_t i, MissInfo info, bool folds, Miss& miss);
   void emit_miss(const Miss& miss);
 
   // ---- flag_source.cpp -------------------------------------------------------------------------
@@ -154,6 +155,7 @@ class Emitter {
   void emit_flags_again(size_t source);
   /// The next instruction emitted is an access of the guest's.
   void note_site(bool is_store);
+  static Mem mem(const HostMemory& memory);
 
   // ---- translate_identical.cpp -----------------------------------------------------------------
   void emit_identical(size_t i);
@@ -208,6 +210,7 @@ class Emitter {
     MissInfo info;
     i32 site = 0;  ///< Distance of the site from r15, or 0.
     u32 hit = 0;   ///< Where the site has been filled.
+    bool is_direct = false;  ///< r14 has not been used.
   };
   struct PendingLink {
     u32 jump;

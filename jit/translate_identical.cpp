@@ -56,8 +56,8 @@ void Emitter::emit_with_operands(size_t i, const std::optional<HostMemory>& memo
   if (memory.has_value()) {
     setup->with.memory = *memory;
     if (setup->address_in_rcx) {
-      a_.mov(x86::rcx, x86::r13);
-      setup->with.memory.base = kRcx;
+      a_.lea(x86::rcx, mem(*memory));
+      setup->with.memory = {kRcx};
     }
   }
   for (const OperandSetup::Passage& passage : setup->passages) {
@@ -165,13 +165,7 @@ void Emitter::repair_flags(const cpu::Instruction& insn, FlagRepair repair) {
 void Emitter::emit_bit_scan(size_t i, const std::optional<HostMemory>& memory) {
   const cpu::Instruction& insn = request_->block[i];
   if (memory.has_value()) {
-    const Mem source = ptr(x86::gpq(memory->base), memory->displacement);
-    note_site(false);
-    switch (insn.width) {
-      case 2: a_.movzx(x86::ecx, x86::word_ptr(x86::gpq(memory->base), memory->displacement)); break;
-      case 4: a_.mov(x86::ecx, source); break;
-      default: a_.mov(x86::rcx, source); break;
-    }
+    load_register(x86::rcx, *memory, insn.width);
   } else {
     load_guest(x86::rcx, insn.operand[1].reg / 8);
   }

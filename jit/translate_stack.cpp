@@ -25,8 +25,14 @@ void Emitter::move_stack(i32 distance) {
   }
 }
 
+x86::Mem Emitter::mem(const HostMemory& memory) {
+  const x86::Gpq base = x86::gpq(memory.base);
+  if (memory.index == HostMemory::kNone) return ptr(base, memory.displacement);
+  return ptr(base, x86::gpq(memory.index), memory.scale, memory.displacement);
+}
+
 void Emitter::store_register(const HostMemory& to, const Gpq& from, unsigned bytes) {
-  const Mem place = ptr(x86::gpq(to.base), to.displacement);
+  const Mem place = mem(to);
   note_site(true);
   switch (bytes) {
     case 2: a_.mov(place, from.r16()); break;
@@ -39,9 +45,14 @@ void Emitter::store_register(const HostMemory& to, const Gpq& from, unsigned byt
 void Emitter::load_register(const Gpq& to, const HostMemory& from, unsigned bytes) {
   note_site(false);
   switch (bytes) {
-    case 2: a_.movzx(to.r32(), x86::word_ptr(x86::gpq(from.base), from.displacement)); break;
-    case 4: a_.mov(to.r32(), ptr(x86::gpq(from.base), from.displacement)); break;
-    default: a_.mov(to, ptr(x86::gpq(from.base), from.displacement)); break;
+    case 2: {
+      Mem word = mem(from);
+      word.setSize(2);
+      a_.movzx(to.r32(), word);
+      break;
+    }
+    case 4: a_.mov(to.r32(), mem(from)); break;
+    default: a_.mov(to, mem(from)); break;
   }
 }
 

@@ -237,9 +237,10 @@ class Verifier {
     const i64 low = static_cast<i64>(at_ + decoded_.insn.length) + displacement_of(operand);
     return low >= 0 && low + operand.size / 8 <= static_cast<i64>(code_.size());
   }
-  /// [checked address + disp]
+  /// [checked address + disp], or [what was checked to be added + register + disp]
   static bool is_checked(const ZydisDecodedOperand& operand) {
     const i64 low = displacement_of(operand);
+    if (operand.mem.base == ZYDIS_REGISTER_R13 && operand.mem.index != ZYDIS_REGISTER_NONE) return true;
     return contains(kCheckedBases, operand.mem.base) && operand.mem.index == ZYDIS_REGISTER_NONE &&
            low > -kCheckedReach && low < kCheckedReach;
   }
