@@ -131,9 +131,7 @@ bool is_shift_by_register(const Instruction& insn) {
   }
 }
 
-/// An immediate count may be 0 too, behind the mask.
-bool is_shift_by_nothing(const Instruction& insn) {
-  const u64 mask = insn.width == 8 ? 63 : 31;
+bool is_shift(const Instruction& insn) {
   switch (insn.mnemonic) {
     case ZYDIS_MNEMONIC_RCL:
     case ZYDIS_MNEMONIC_RCR:
@@ -144,10 +142,17 @@ bool is_shift_by_nothing(const Instruction& insn) {
     case ZYDIS_MNEMONIC_SHR:
     case ZYDIS_MNEMONIC_SHLD:
     case ZYDIS_MNEMONIC_SHRD:
-      return (insn.immediate & mask) == 0;
+      return true;
     default:
       return false;
   }
+}
+
+bool has_far_pointer(const Instruction& insn) { return insn.operand[0].kind == OperandKind::FarPointer; }
+
+/// An immediate count may be 0 too, behind the mask.
+bool is_shift_by_nothing(const Instruction& insn) {
+  return is_shift(insn) && (insn.immediate & (insn.width == 8 ? 63 : 31)) == 0;
 }
 
 void note_flags(const ZydisDecodedInstruction& decoded, Instruction& out) {
@@ -259,6 +264,26 @@ void make_exchange_with_r8(Instruction& out) {
   out.operand[1] = {OperandKind::Gpr, RAX * 8, out.width, OperandField::None};
 }
 
+/// Where the values of an instruction stand, for those who meet it again.
+void note_tail(const ZydisDecodedInstruction& decoded, const Instruction& insn, DecodeMemo::Tail& tail) {
+  const auto& displacement = decoded.raw.disp;
+  const auto& immediate = decoded.raw.imm[0];
+  if (displacement.size != 0) {
+    tail.displacement_at = displacement.offset;
+    tail.displacement_bytes = static_cast<u8>(displacement.size / 8);
+  }
+  if (immediate.size != 0) {
+    tail.immediate_at = immediate.offset;
+    tail.immediate_bytes = static_cast<u8>(immediate.size / 8);
+    tail.immediate_is_signed = immediate.is_signed != 0;
+  }
+  const bool has_modrm = (decoded.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0;
+  const bool is_vector = insn.thunk != nullptr && immediate.size != 0;
+  // Without ModRM a displacement is the whole address of MOV, which is not signed.
+  tail.values_matter = decoded.raw.imm[1].size != 0 || (displacement.size != 0 && !has_modrm) || is_vector ||
+                       (has_modrm && immediate.size != 0 && is_shift(insn)) || has_far_pointer(insn);
+}
+
 void make_refusal(const u8* bytes, size_t available, size_t length, Handler handler, Instruction& out) {
   out = Instruction{};
   out.handler = handler;
@@ -274,6 +299,7 @@ struct Decoder::Tables {
   ZydisDecoder real_mode[2];
   ZydisFormatter formatter;
   FeatureGate gate;
+  DecodeMemo memo;
 
   explicit Tables(const CpuModel& model) : gate(model) {
     const auto set_up = [&](ZydisDecoder& decoder, ZydisMachineMode mode, ZydisStackWidth stack) {
@@ -303,6 +329,25 @@ Decoder::~Decoder() = default;
 
 Decoder::Status Decoder::decode(CodeSize size, bool real, const u8* bytes, size_t available,
                                 Instruction& out) const {
+  const bool may_remember = available >= DecodeMemo::kBytesRead;
+  if (may_remember && tables_->memo.find(size, real, bytes, out)) return Status::Ok;
+  DecodeMemo::Tail tail;
+  const Status status = decode_with(size, real, bytes, available, out, tail);
+  // What has no meaning has no mnemonic.
+  if (may_remember && status == Status::Ok && out.mnemonic != ZYDIS_MNEMONIC_INVALID) {
+    tables_->memo.remember(size, real, bytes, out, tail);
+  }
+  return status;
+}
+
+Decoder::Status Decoder::decode_anew(CodeSize size, bool real, const u8* bytes, size_t available,
+                                     Instruction& out) const {
+  DecodeMemo::Tail tail;
+  return decode_with(size, real, bytes, available, out, tail);
+}
+
+Decoder::Status Decoder::decode_with(CodeSize size, bool real, const u8* bytes, size_t available,
+                                     Instruction& out, DecodeMemo::Tail& tail) const {
   if (available > kLongestInstruction) available = kLongestInstruction;
   const ZydisDecoder& decoder = real && size != CodeSize::Bits64
                                     ? tables_->real_mode[static_cast<unsigned>(size)]
@@ -347,7 +392,7 @@ Decoder::Status Decoder::decode(CodeSize size, bool real, const u8* bytes, size_
   note_prefixes(decoded, out);
   out.modrm_offset = (decoded.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0 ? decoded.raw.modrm.offset : 0;
   out.stack_width = size != CodeSize::Bits64          ? out.width
-                    : out.has(prefix::kOperandSize) ? 2
+                    : out.has(prefix::kOperandSize) && !out.has(prefix::kRexW) ? 2
                                                     : 8;
   fill_operands(decoded, operands, out);
   note_flags(decoded, out);
@@ -363,6 +408,7 @@ Decoder::Status Decoder::decode(CodeSize size, bool real, const u8* bytes, size_
                    first.kind == OperandKind::Debug ||
                    (first.kind == OperandKind::Segment && first.reg == static_cast<u8>(Seg::SS));
   out.handler = instruction_row(out.mnemonic).select(out);
+  note_tail(decoded, out, tail);
   return Status::Ok;
 }
 

@@ -9,12 +9,10 @@
 #include <string>
 
 #include "cpu/cpu_model.h"
+#include "cpu/decode_memo.h"
 #include "cpu/instruction.h"
 
 namespace doppel::cpu {
-
-/// How bytes are read: the default sizes of the code segment.
-enum class CodeSize : u8 { Bits16, Bits32, Bits64 };
 
 class Decoder {
  public:
@@ -27,8 +25,10 @@ class Decoder {
     Ok,        ///< `out` is an instruction (perhaps one that raises #UD when executed; then its length is 1 or more).
     NeedMore,  ///< The bytes given end inside an instruction.
   };
-  /// `real` is real or virtual-8086 mode, where some encodings do not exist. `bytes` holds at most 15 that matter.
+  /// As `decode_anew`; what was decoded before is remembered.
   Status decode(CodeSize size, bool real, const u8* bytes, size_t available, Instruction& out) const;
+  /// `real` is real or virtual-8086 mode, where some encodings do not exist. `bytes` holds at most 15 that matter.
+  Status decode_anew(CodeSize size, bool real, const u8* bytes, size_t available, Instruction& out) const;
 
   /// Intel syntax, for traces and reports.
   std::string disassemble(CodeSize size, const u8* bytes, size_t available, u64 address,
@@ -36,6 +36,8 @@ class Decoder {
 
  private:
   struct Tables;
+  Status decode_with(CodeSize size, bool real, const u8* bytes, size_t available, Instruction& out,
+                     DecodeMemo::Tail& tail) const;
   std::unique_ptr<Tables> tables_;
 };
 

@@ -2,20 +2,32 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace doppel::jit {
 
-TranslatedBlock::Part TranslatedBlock::part_in(u64 page_number) const {
-  const u64 here = std::min<u64>(size_bytes, kPageSize - (key.physical & kPageOffsetMask));
-  if (page_number == key.physical >> kPageShift) return {PhysAddr(key.physical), here};
-  return {PhysAddr(key.second_page - 1), size_bytes - here};
+void BlockTable::put(TranslatedBlock& block) {
+  const u64 hash = hash_of(block.key);
+  size_t at = hash & (slots_.size() - 1);
+  while (slots_[at].block != nullptr) at = (at + 1) & (slots_.size() - 1);
+  slots_[at] = {hash, &block};
 }
 
-TranslatedBlock* BlockTable::find_slow(const BlockKey& key) {
-  const auto found = blocks_.find(key);
-  if (found == blocks_.end()) return nullptr;
-  recent_[recent_slot(key)] = found->second;
-  return found->second;
+void BlockTable::remove(const TranslatedBlock& block) {
+  const size_t mask = slots_.size() - 1;
+  size_t hole = hash_of(block.key) & mask;
+  while (slots_[hole].block != &block) {
+    if (slots_[hole].block == nullptr) return;
+    hole = (hole + 1) & mask;
+  }
+  // What was put behind it because the place was taken moves up.
+  for (size_t at = (hole + 1) & mask; slots_[at].block != nullptr; at = (at + 1) & mask) {
+    const size_t wanted = slots_[at].hash & mask;
+    if (((at - wanted) & mask) < ((at - hole) & mask)) continue;
+    slots_[hole] = slots_[at];
+    hole = at;
+  }
+  slots_[hole] = {};
 }
 
 u32 BlockTable::next_number() const {
@@ -31,12 +43,17 @@ TranslatedBlock& BlockTable::insert(std::unique_ptr<TranslatedBlock> block) {
     numbers_[inserted.number] = &inserted;
     free_numbers_.pop_back();
   }
-  blocks_[inserted.key] = &inserted;
-  recent_[recent_slot(inserted.key)] = &inserted;
-  pages_[inserted.key.physical >> kPageShift].push_back(&inserted);
+  if (live_ >= slots_.size() / 2) {
+    const std::vector<Slot> before = std::exchange(slots_, std::vector<Slot>(slots_.size() * 2));
+    for (const Slot& slot : before) {
+      if (slot.block != nullptr) put(*slot.block);
+    }
+  }
+  put(inserted);
+  join_page(inserted, inserted.key.physical >> kPageShift);
   if (inserted.is_straddling()) {
-    pages_[inserted.key.second_page >> kPageShift].push_back(&inserted);
-    straddling_.insert(inserted.key.physical);
+    join_page(inserted, inserted.key.second_page >> kPageShift);
+    straddling_.insert(straddling_key(inserted.key.physical, Mode(inserted.key.mode)));
   }
   regions_[cache_.region_of(inserted.code.begin)].push_back(std::move(block));
   ++live_;
@@ -58,6 +75,7 @@ void BlockTable::link(TranslatedBlock& from, u8 which, TranslatedBlock& to, u32 
 void BlockTable::kill(TranslatedBlock& block) {
   if (!block.is_alive) return;
   block.is_alive = false;
+  ++epoch_;
   --live_;
   if (on_death_) on_death_(block);
   for (const TranslatedBlock::Incoming& incoming : block.incoming) {
@@ -76,21 +94,26 @@ void BlockTable::kill(TranslatedBlock& block) {
     patch(block.code.links[i].patch, block.code.links[i].cold);
     block.targets[i] = nullptr;
   }
-  blocks_.erase(block.key);
-  TranslatedBlock*& recent = recent_[recent_slot(block.key)];
-  if (recent == &block) recent = nullptr;
+  remove(block);
   leave_page(block, block.key.physical >> kPageShift);
   if (block.is_straddling()) {
     leave_page(block, block.key.second_page >> kPageShift);
-    straddling_.erase(straddling_.find(block.key.physical));
+    straddling_.erase(straddling_.find(straddling_key(block.key.physical, Mode(block.key.mode))));
   }
+}
+
+void BlockTable::join_page(TranslatedBlock& block, u64 page_number) {
+  Page& page = pages_[page_number];
+  page.blocks.push_back(&block);
+  page.lines.add(lines_in(block, page_number));
 }
 
 void BlockTable::leave_page(TranslatedBlock& block, u64 page_number) {
   const auto page = pages_.find(page_number);
   if (page == pages_.end()) return;
-  std::erase(page->second, &block);
-  if (page->second.empty()) pages_.erase(page);
+  page->second.lines.remove(lines_in(block, page_number));
+  std::erase(page->second.blocks, &block);
+  if (page->second.blocks.empty()) pages_.erase(page);
 }
 
 void BlockTable::free_region(unsigned region) {
@@ -108,7 +131,9 @@ void BlockTable::free_all() {
 
 std::vector<TranslatedBlock*> BlockTable::all_alive() const {
   std::vector<TranslatedBlock*> alive;
-  for (const auto& [key, block] : blocks_) alive.push_back(block);
+  for (const Slot& slot : slots_) {
+    if (slot.block != nullptr) alive.push_back(slot.block);
+  }
   return alive;
 }
 

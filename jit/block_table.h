@@ -7,6 +7,7 @@
 // unpatched when the target dies. Host code stays where it is until its region of the cache is used
 // anew: somebody may still return into it.
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <memory>
@@ -16,6 +17,7 @@
 
 #include "jit/code_cache.h"
 #include "jit/emitter.h"
+#include "mmu/line_counts.h"
 
 namespace doppel::jit {
 
@@ -53,20 +55,26 @@ struct TranslatedBlock {
     PhysAddr first;
     u64 bytes;
   };
-  Part part_in(u64 page_number) const;
+  Part part_in(u64 page_number) const {
+    const u64 here = std::min<u64>(size_bytes, kPageSize - (key.physical & kPageOffsetMask));
+    if (page_number == key.physical >> kPageShift) return {PhysAddr(key.physical), here};
+    return {PhysAddr(key.second_page - 1), size_bytes - here};
+  }
 };
 
 class BlockTable {
  public:
-  explicit BlockTable(CodeCache& cache) : cache_(cache), recent_(kRecent, nullptr) {}
+  explicit BlockTable(CodeCache& cache) : cache_(cache), slots_(kFewestSlots) {}
 
   TranslatedBlock* find(const BlockKey& key) {
-    TranslatedBlock* const block = recent_[recent_slot(key)];
-    if (block != nullptr && block->key == key) [[likely]] return block;
-    return find_slow(key);
+    const u64 hash = hash_of(key);
+    for (size_t at = hash & (slots_.size() - 1); slots_[at].block != nullptr; at = (at + 1) & (slots_.size() - 1)) {
+      if (slots_[at].hash == hash && slots_[at].block->key == key) return slots_[at].block;
+    }
+    return nullptr;
   }
   /// Whether a living block begins with these bytes and goes on in another page.
-  bool has_straddling(u64 physical) const { return straddling_.contains(physical); }
+  bool has_straddling(u64 physical, Mode mode) const { return straddling_.contains(straddling_key(physical, mode)); }
   /// The number of the next block to be inserted.
   u32 next_number() const;
   TranslatedBlock& insert(std::unique_ptr<TranslatedBlock> block);
@@ -85,40 +93,61 @@ class BlockTable {
 
   const std::vector<TranslatedBlock*>* on_page(u64 page_number) const {
     const auto found = pages_.find(page_number);
-    return found == pages_.end() ? nullptr : &found->second;
+    return found == pages_.end() ? nullptr : &found->second.blocks;
+  }
+  /// The 64-byte lines of a page that living blocks came from.
+  u64 lines_on(u64 page_number) const {
+    const auto found = pages_.find(page_number);
+    return found == pages_.end() ? 0 : found->second.lines.used();
   }
   /// The block, alive or not, whose host code is at this offset of the cache.
   const TranslatedBlock* containing(size_t offset) const;
   size_t live() const { return live_; }
+  /// Grows when a block dies.
+  u64 epoch() const { return epoch_; }
   std::vector<TranslatedBlock*> all_alive() const;
   void set_death_hook(std::function<void(TranslatedBlock&)> hook) { on_death_ = std::move(hook); }
 
  private:
-  static constexpr size_t kRecent = 16384;
-  struct Hash {
-    size_t operator()(const BlockKey& key) const {
-      u64 mixed = key.physical ^ key.second_page * 5 ^ (key.rip << 21) ^ (u64{key.mode} << 40) ^ key.code_base * 3;
-      mixed *= 0x9e37'79b9'7f4a'7c15;
-      return mixed ^ (mixed >> 29);
-    }
+  // Open addressing, at most half full. Most questions are about code that is not translated: an empty
+  // slot says so at once.
+  struct Slot {
+    u64 hash = 0;
+    TranslatedBlock* block = nullptr;
   };
-  static size_t recent_slot(const BlockKey& key) {
-    return (key.physical ^ (key.physical >> 13) ^ (u64{key.mode} << 3) ^ (key.mode >> 5)) % kRecent;
+  static constexpr size_t kFewestSlots = 4096;
+  static u64 hash_of(const BlockKey& key) {
+    u64 mixed = key.physical ^ key.second_page * 5 ^ (key.rip << 21) ^ (u64{key.mode} << 40) ^ key.code_base * 3;
+    mixed *= 0x9e37'79b9'7f4a'7c15;
+    return mixed ^ (mixed >> 29);
   }
-  TranslatedBlock* find_slow(const BlockKey& key);
+  /// Where an instruction ends depends on how its bytes are read.
+  static u64 straddling_key(u64 physical, Mode mode) { return physical << 3 | mode.decoder_key(); }
+  void put(TranslatedBlock& block);
+  void remove(const TranslatedBlock& block);
+
+  struct Page {
+    std::vector<TranslatedBlock*> blocks;
+    mmu::LineCounts lines;
+  };
+  static u64 lines_in(const TranslatedBlock& block, u64 page_number) {
+    const TranslatedBlock::Part part = block.part_in(page_number);
+    return mmu::WriteTracking::lines_of(part.first, part.bytes);
+  }
+  void join_page(TranslatedBlock& block, u64 page_number);
   void patch(u32 displacement_at, u32 target);
   void leave_page(TranslatedBlock& block, u64 page_number);
 
   CodeCache& cache_;
-  std::vector<TranslatedBlock*> recent_;
-  std::unordered_map<BlockKey, TranslatedBlock*, Hash> blocks_;
-  std::unordered_map<u64, std::vector<TranslatedBlock*>> pages_;
-  std::unordered_multiset<u64> straddling_;  // Physical addresses.
+  std::vector<Slot> slots_;  // A power of two.
+  std::unordered_map<u64, Page> pages_;
+  std::unordered_multiset<u64> straddling_;  // By straddling_key.
   std::array<std::vector<std::unique_ptr<TranslatedBlock>>, CodeCache::kRegions> regions_;
   std::vector<TranslatedBlock*> numbers_;
   std::vector<u32> free_numbers_;
   std::function<void(TranslatedBlock&)> on_death_;
   size_t live_ = 0;
+  u64 epoch_ = 1;
 };
 
 }  // namespace doppel::jit

@@ -133,6 +133,15 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   u64 entered_generation_ = 0;
   u64 events_before_ = 0;
   Pending pending_;
+  /// Where blocks were found last, by RIP, in 64-bit code.
+  struct Found {
+    u64 epoch = 0;
+    u64 rip = 0;
+    u32 mode = 0;
+    TranslatedBlock* block = nullptr;
+  };
+  static constexpr size_t kFound = 1024;
+  std::array<Found, kFound> found_{};
   std::array<u32, cpu::EngineArea::kTables> table_owner_{};
   unsigned tables_used_ = 0;
   std::unordered_map<u64, u32> straddling_runs_;  // By physical address.
@@ -282,6 +291,10 @@ TranslatedBlock* Translator::Impl::find(Mode mode) {
   BlockKey key;
   key.rip = rip;
   key.mode = mode.key();
+  // Both only grow: the sum is the same while no mapping has changed and no block has died.
+  const u64 epoch = cpu_.mmu.generation() + blocks_.epoch();
+  Found& known = found_[(rip ^ rip >> 11) % kFound];
+  if (known.epoch == epoch && known.rip == rip && known.mode == key.mode && mode.code64()) return known.block;
   LinearAddr address(rip);
   if (!mode.code64()) {
     const cpu::SegmentRegister& cs = state.segment(Seg::CS);
@@ -293,9 +306,11 @@ TranslatedBlock* Translator::Impl::find(Mode mode) {
   if (!page.ok() || page.value().host == nullptr) return nullptr;
   key.physical = page.value().page.value | address.page_offset();
   TranslatedBlock* const block = blocks_.find(key);
+  // The walk for the page may have changed what the slots are: the epoch of before would not do.
+  if (block != nullptr) known = {cpu_.mmu.generation() + blocks_.epoch(), rip, key.mode, block};
   if (block != nullptr || address.page_offset() <= kPageSize - kLongestInstruction) return block;
   // The next page must not be touched unless the instruction goes on in it.
-  if (!blocks_.has_straddling(key.physical)) return nullptr;
+  if (!blocks_.has_straddling(key.physical, mode)) return nullptr;
   key.second_page = second_page(address, mode);
   return key.second_page == 0 ? nullptr : blocks_.find(key);
 }
@@ -379,7 +394,8 @@ void Translator::Impl::after_exit() {
       const cpu::Block* const block = interpreter_.find_block();
       if (block == nullptr) return;
       ++statistics_.interpreted_blocks;
-      interpreter_.run_block(*block, remaining());
+      // What follows may have been translated, or will be.
+      interpreter_.run_block(*block, std::min<u64>(remaining(), 1));
       return;
     }
     case ExitInfo::Kind::Budget:
@@ -557,7 +573,7 @@ TranslatedBlock* Translator::Impl::translate(const cpu::Block& cold, Mode mode) 
     blocks_.free_region(cache_.next_region());
     statistics_.evicted += before - blocks_.live();
   }
-  const std::span<const cpu::Instruction> guest(cold.instructions.get(), cold.count);
+  const std::span<const cpu::Instruction> guest(cold.instructions);
   const bool groups = !without_groups_.contains(cold.physical);
   const BlockPlan plan = plan_block(guest, mode, rip, {groups});
 
@@ -613,27 +629,25 @@ void Translator::Impl::check_block(const TranslatedBlock& block) {
 }
 
 void Translator::Impl::code_changed(PhysAddr address, u64 size) {
-  const std::vector<TranslatedBlock*>* const found = blocks_.on_page(address.page_number());
-  if (found == nullptr) return;
-  const std::vector<TranslatedBlock*> on_page = *found;
-  for (TranslatedBlock* const block : on_page) {
-    const TranslatedBlock::Part part = block->part_in(address.page_number());
-    if (part.first.value >= address.value + size || part.first.value + part.bytes <= address.value) continue;
-    blocks_.kill(*block);
+  const u64 page = address.page_number();
+  if ((blocks_.lines_on(page) & mmu::WriteTracking::lines_of(address, size)) == 0) return;
+  const std::vector<TranslatedBlock*>* on_page = blocks_.on_page(page);
+  for (size_t i = 0; on_page != nullptr && i < on_page->size();) {
+    TranslatedBlock& block = *(*on_page)[i];
+    const TranslatedBlock::Part part = block.part_in(page);
+    if (part.first.value >= address.value + size || part.first.value + part.bytes <= address.value) {
+      ++i;
+      continue;
+    }
+    blocks_.kill(block);
     ++statistics_.invalidated;
     cpu_.attention = true;
+    on_page = blocks_.on_page(page);  // It goes with its last block.
   }
 }
 
 u64 Translator::Impl::lines_kept(PhysAddr page) const {
-  u64 lines = 0;
-  if (const auto* const on_page = blocks_.on_page(page.page_number())) {
-    for (const TranslatedBlock* const block : *on_page) {
-      const TranslatedBlock::Part part = block->part_in(page.page_number());
-      lines |= mmu::WriteTracking::lines_of(part.first, part.bytes);
-    }
-  }
-  return lines;
+  return blocks_.lines_on(page.page_number());
 }
 
 Listing Translator::Impl::listing_of(const TranslatedBlock& block, std::span<const cpu::Instruction> guest) {

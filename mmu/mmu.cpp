@@ -324,7 +324,24 @@ u8* Mmu::direct_span(LinearAddr address, size_t size, Access access) {
   const auto target = translate(address, access, class_, false);
   may_track_ = may_track;
   counters_.true_faults = true_faults;  // A fault here is not delivered: the access itself follows.
-  return target.ok() ? target.value().host : nullptr;
+  if (!target.ok()) return nullptr;
+  if (target.value().host != nullptr || access != Access::Write) return target.value().host;
+  return span_over_code(target.value(), size);
+}
+
+// All of the span will be stored to: what was made of the code there goes first, once, and the rest of
+// the page's code is not concerned. Clearing a page that was full of code is frequent.
+u8* Mmu::span_over_code(const Target& target, size_t size) {
+  WriteTracking& tracking = memory_.tracking();
+  if (!target.is_memory || !tracking.is_tracked_for_code_alone(target.physical)) return nullptr;
+  if (memory_.pmap().lookup(target.physical).state != PageState::Present) return nullptr;
+  u8* const page = memory_.pmap().resolve_for_store(target.physical);
+  if (tracking.touches_code(target.physical, size)) {
+    if (attention_ != nullptr) *attention_ = true;
+    tracking.notify(target.physical, size);
+  }
+  ++counters_.tracked_stores;
+  return page + target.physical.page_offset();
 }
 
 bool Mmu::make_direct(LinearAddr address, size_t size, Access access, bool reads_first) {

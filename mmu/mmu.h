@@ -137,7 +137,7 @@ class Mmu {
   /// Would a store (or load) of these bytes succeed? Sets A/D bits as the access would.
   Result<void> probe(LinearAddr address, size_t size, Access access);
   /// Host address of a span that lies in one page and may be accessed freely until the next call
-  /// into the Mmu; null if it must go byte by byte (MMIO, tracked, checks on) or faults. For string
+  /// into the Mmu (code in a span for stores is forgotten now); null if it must go byte by byte (MMIO, tracked, checks on) or faults. For string
   /// instructions.
   u8* direct_span(LinearAddr address, size_t size, Access access);
   /// For generated code's misses: makes [address, +size), which lies in one page, hit the active
@@ -308,6 +308,7 @@ class Mmu {
   void load(const Target& target, u8* out, size_t size);
   void store(const Target& target, const u8* in, size_t size);
   void reached_device();
+  u8* span_over_code(const Target& target, size_t size);
 
   static size_t large_page_bit(LinearAddr address, unsigned shift);
   void note_large_page(LinearAddr address, u64 page_size);

@@ -5,6 +5,8 @@
 namespace doppel::mmu {
 
 ShadowTlb::ShadowTlb() {
+  write_chains_.fill(kNoSlot);
+  chain_of_.fill(kNoSlot);
   std::fill_n(read_tags, kEntries, kInvalid);
   std::fill_n(write_tags, kEntries, kInvalid);
   std::fill_n(fetch_pages, kEntries, kNoPage);
@@ -35,6 +37,11 @@ u64 ShadowTlb::fill(Access access, LinearAddr page, u8* host_page, bool global) 
   u64& tag = access == Access::Write ? write_tags[where] : read_tags[where];
   u64& other = access == Access::Write ? read_tags[where] : write_tags[where];
 
+  if (write_tags[where] != kInvalid && (write_tags[where] != wanted || addends[where] != addend)) {
+    // It goes; what generated code copied of it stays.
+    const size_t place = write_place(host_behind(where));
+    replaced_[place / 64] |= u64{1} << (place % 64);
+  }
   u64 evicted = kInvalid;
   if (tag != wanted && tag != kInvalid) evicted = tag;
   if (other != wanted && other != kInvalid) evicted = other;
@@ -48,8 +55,7 @@ u64 ShadowTlb::fill(Access access, LinearAddr page, u8* host_page, bool global) 
   tag = wanted;
   addends[where] = addend;
   if (access == Access::Write) {
-    const u64 bit = filter_bit(reinterpret_cast<u64>(host_page));
-    written_pages_[bit / 64] |= u64{1} << (bit % 64);
+    join_chain(where, reinterpret_cast<u64>(host_page));
   }
   return evicted;
 }
@@ -65,6 +71,7 @@ void ShadowTlb::fill_fetch(LinearAddr page, const u8* host_page, bool global, Ph
 }
 
 void ShadowTlb::drop_sites() {
+  replaced_.fill(0);
   if (sites_filled == 0) return;
   for (Site& site : sites) {
     site.minus_page = kNoSite;
@@ -87,7 +94,6 @@ void ShadowTlb::flush(bool keep_global) {
     state_[slot] = static_cast<u8>(state_[slot] & ~kListedGlobal);
   }
   filled_[1].clear();
-  written_pages_.fill(0);
 }
 
 void ShadowTlb::flush_range(LinearAddr first, u64 size) {
@@ -114,15 +120,35 @@ void ShadowTlb::flush_range(LinearAddr first, u64 size) {
 }
 
 void ShadowTlb::revoke_writes(const u8* host_page) {
-  // Most pages that become tracked were never stored to through this table.
   const u64 host = reinterpret_cast<u64>(host_page);
-  const u64 bit = filter_bit(host);
-  if ((written_pages_[bit / 64] >> (bit % 64) & 1) == 0) return;
-  drop_sites();  // They may know entries that have been replaced since.
-  for (size_t slot = 0; slot < kEntries; ++slot) {
-    const u64 leads_to = addends[slot] - (write_tags[slot] << kPageShift);
-    if (leads_to == host) write_tags[slot] = kInvalid;
+  const size_t place = write_place(host);
+  bool sites_may_know = (replaced_[place / 64] >> (place % 64) & 1) != 0;
+  for (u16 slot = write_chains_[place]; slot != kNoSlot; slot = next_in_chain_[slot]) {
+    if (write_tags[slot] == kInvalid || host_behind(slot) != host) continue;
+    write_tags[slot] = kInvalid;
+    sites_may_know = true;
   }
+  if (!sites_may_know || sites_filled == 0) return;
+  for (size_t i = 1; i < kSites; i += 2) {
+    Site& site = sites[i];
+    if (site.addend - site.minus_page != host) continue;
+    site.minus_page = kNoSite;
+    site.addend = 0;
+  }
+}
+
+// A slot stays in the chain of its last host page for stores until it gets another.
+void ShadowTlb::join_chain(size_t slot, u64 host_page) {
+  const u16 place = static_cast<u16>(write_place(host_page));
+  if (chain_of_[slot] == place) return;
+  if (chain_of_[slot] != kNoSlot) {
+    u16* link = &write_chains_[chain_of_[slot]];
+    while (*link != slot) link = &next_in_chain_[*link];
+    *link = next_in_chain_[slot];
+  }
+  chain_of_[slot] = place;
+  next_in_chain_[slot] = write_chains_[place];
+  write_chains_[place] = static_cast<u16>(slot);
 }
 
 void ShadowTlb::set_index(const TlbIndex& wanted) {

@@ -138,9 +138,12 @@ class ShadowTlb {
   static constexpr u8 kListedGlobal = 1u << 1;
   static constexpr u8 kIsGlobal = 1u << 2;
 
-  static constexpr u64 filter_bit(u64 host_page) {
-    return (host_page >> kPageShift) * 0x9e37'79b9'7f4a'7c15 >> 52;
+  static constexpr size_t write_place(u64 host_page) {
+    return (host_page >> kPageShift) * 0x9e37'79b9'7f4a'7c15 >> (64 - kIndexBits);
   }
+  static constexpr u16 kNoSlot = 0xffff;
+  u64 host_behind(size_t slot) const { return addends[slot] - (write_tags[slot] << kPageShift); }
+  void join_chain(size_t slot, u64 host_page);
   void list(size_t slot, bool global);
   void drop(size_t slot);
 
@@ -151,8 +154,12 @@ class ShadowTlb {
   // former only. A slot may be listed where it no longer belongs; kIsGlobal decides.
   std::vector<u16> filled_[2];
   u8 state_[kSlots] = {};
-  // A set bit for every host page that a store entry was filled for since the last full flush.
-  std::array<u64, 64> written_pages_{};
+  // Slots filled for stores, in chains by host page: a page that becomes tracked finds its own.
+  std::array<u16, kEntries> write_chains_;
+  std::array<u16, kEntries> chain_of_;
+  std::array<u16, kEntries> next_in_chain_{};
+  // A set bit for every host page that lost an entry for stores while sites may have had a copy.
+  std::array<u64, kEntries / 64> replaced_{};
 };
 
 }  // namespace doppel::mmu

@@ -9,12 +9,11 @@
 //
 // Code is tracked per 64-byte line, so that data beside code costs a slow store, not a lost block.
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <memory>
 #include <vector>
-
-#include <boost/container/flat_map.hpp>
 
 #include "cpu/arch/paging.h"
 #include "cpu/base/address.h"
@@ -44,13 +43,22 @@ class WriteTracking {
   /// Code only: forgets the lines of a page and stops tracking it for code.
   void untrack_code(PhysAddr page);
   /// The 64-byte lines of [address, +size), which lies in one page: bit n for line n.
-  static u64 lines_of(PhysAddr address, u64 size);
+  static u64 lines_of(PhysAddr address, u64 size) {
+    if (size == 0) return 0;
+    const u64 first = address.page_offset() >> kLineShift;
+    const u64 end = std::min(address.page_offset() + size - 1, kPageOffsetMask);
+    return (~u64{0} >> (63 - (end >> kLineShift))) & (~u64{0} << first);
+  }
   /// Code only: these lines of a tracked page hold code now, others do not any more. None: untrack_code.
   void set_code_lines(PhysAddr page, u64 lines);
 
   bool is_tracked(PhysAddr address) const { return reasons(address.page_number()) != 0; }
   bool is_tracked_for(PhysAddr address, TrackReason reason) const {
     return (reasons(address.page_number()) >> static_cast<unsigned>(reason) & 1) != 0;
+  }
+  /// True if code is the one reason why the page is tracked.
+  bool is_tracked_for_code_alone(PhysAddr address) const {
+    return reasons(address.page_number()) == 1u << static_cast<unsigned>(TrackReason::Code);
   }
   /// True if a marked line is among [address, +size), which lies in one page.
   bool touches_code(PhysAddr address, u64 size) const;
@@ -64,20 +72,23 @@ class WriteTracking {
 
  private:
   static constexpr u64 kGroupPages = 4096;
-  using Group = std::array<u8, kGroupPages>;  // One bit a reason, by page number.
+  struct Group {
+    std::array<u8, kGroupPages> reasons{};      // One bit a reason, by page number.
+    std::array<u64, kGroupPages> code_lines{};  // Lines with code.
+  };
 
-  u8 reasons(u64 page) const {
+  const Group* find_group(u64 page) const {
     const u64 group = page / kGroupPages;
-    return group < groups_.size() && groups_[group] != nullptr
-               ? (*groups_[group])[page % kGroupPages]
-               : u8{0};
+    return group < groups_.size() ? groups_[group].get() : nullptr;
   }
-  u8& reasons_of(u64 page);
+  u8 reasons(u64 page) const {
+    const Group* const group = find_group(page);
+    return group != nullptr ? group->reasons[page % kGroupPages] : u8{0};
+  }
+  Group& group_of(u64 page);
 
   std::vector<std::unique_ptr<Group>>
       groups_;  // In groups: ROM at 4 GiB must not cost a table for all below.
-  boost::container::flat_map<u64, u64>
-      code_lines_;  // Page number -> lines with code. Searched on stores, small.
   std::array<Observer, kTrackReasons> observers_;
   std::function<void(PhysAddr)> protect_;
 };

@@ -16,7 +16,7 @@ BlockCache::BlockCache(mmu::PhysicalMemory& memory, EngineCounters& counters, bo
 Block* BlockCache::find_slow(u64 physical, u32 mode_key) {
   const auto page = pages_.find(physical >> kPageShift);
   if (page == pages_.end()) return nullptr;
-  for (const std::unique_ptr<Block>& block : page->second) {
+  for (const std::unique_ptr<Block>& block : page->second.blocks) {
     if (block->physical == physical && block->mode_key == mode_key) {
       recent_[slot(physical, mode_key)] = block.get();
       return block.get();
@@ -31,15 +31,17 @@ Block* BlockCache::insert(std::unique_ptr<Block> block) {
   Block* raw = block.get();
   recent_[slot(raw->physical, raw->mode_key)] = raw;
   memory_.tracking().track_code(PhysAddr(raw->physical), raw->size_bytes);
-  pages_[raw->physical >> kPageShift].push_back(std::move(block));
+  PageBlocks& page = pages_[raw->physical >> kPageShift];
+  page.lines.add(lines_of(*raw));
+  page.blocks.push_back(std::move(block));
   return raw;
 }
 
 void BlockCache::flush() {
-  for (auto& [page, blocks] : pages_) {
-    const PhysAddr address(page << kPageShift);
+  for (auto& [number, page] : pages_) {
+    const PhysAddr address(number << kPageShift);
     memory_.tracking().set_code_lines(address, lines_kept(address));
-    std::move(blocks.begin(), blocks.end(), std::back_inserter(graveyard_));
+    std::move(page.blocks.begin(), page.blocks.end(), std::back_inserter(graveyard_));
   }
   pages_.clear();
   std::fill(recent_.begin(), recent_.end(), nullptr);
@@ -60,7 +62,7 @@ void BlockCache::forget(Block& block) {
 void BlockCache::drop(const Block& block) {
   const auto page = pages_.find(block.physical >> kPageShift);
   if (page == pages_.end()) return;
-  PageBlocks& blocks = page->second;
+  const auto& blocks = page->second.blocks;
   const auto found = std::find_if(blocks.begin(), blocks.end(),
                                   [&](const std::unique_ptr<Block>& kept) { return kept.get() == &block; });
   if (found == blocks.end()) return;
@@ -69,10 +71,15 @@ void BlockCache::drop(const Block& block) {
   instructions_ -= block.count;
   ++epoch_;
   // Its lines stay marked: whoever had it dropped keeps what came from them.
-  graveyard_.push_back(std::move(*found));
-  *found = std::move(blocks.back());
-  blocks.pop_back();
+  take_out(page->second, static_cast<size_t>(found - blocks.begin()));
   if (blocks.empty()) pages_.erase(page);
+}
+
+void BlockCache::take_out(PageBlocks& page, size_t index) {
+  page.lines.remove(lines_of(*page.blocks[index]));
+  graveyard_.push_back(std::move(page.blocks[index]));
+  page.blocks[index] = std::move(page.blocks.back());
+  page.blocks.pop_back();
 }
 
 void BlockCache::written(PhysAddr address, u64 size) {
@@ -82,24 +89,21 @@ void BlockCache::written(PhysAddr address, u64 size) {
     if (keeper_ != nullptr) memory_.tracking().set_code_lines(address.page(), lines_kept(address.page()));
     return;
   }
-  PageBlocks& blocks = page->second;
+  PageBlocks& found = page->second;
   const u64 first = address.value;
   const u64 end = first + size;
-  u64 lines = lines_kept(address.page());
-  for (size_t i = 0; i < blocks.size();) {
-    Block& block = *blocks[i];
+  for (size_t i = 0; i < found.blocks.size();) {
+    Block& block = *found.blocks[i];
     if (block.physical >= end || block.physical + block.size_bytes <= first) {
-      lines |= mmu::WriteTracking::lines_of(PhysAddr(block.physical), block.size_bytes);
       ++i;
       continue;
     }
     forget(block);
-    graveyard_.push_back(std::move(blocks[i]));
-    blocks[i] = std::move(blocks.back());
-    blocks.pop_back();
+    take_out(found, i);
   }
   // Lines without code must not stay marked: stores there would go on ending blocks.
-  if (blocks.empty()) pages_.erase(page);
+  const u64 lines = found.lines.used() | lines_kept(address.page());
+  if (found.blocks.empty()) pages_.erase(page);
   memory_.tracking().set_code_lines(address.page(), lines);
 }
 

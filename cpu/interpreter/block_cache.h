@@ -13,6 +13,7 @@
 
 #include "cpu/engine.h"
 #include "cpu/instruction.h"
+#include "mmu/line_counts.h"
 #include "mmu/physical_memory.h"
 
 namespace doppel::cpu {
@@ -23,7 +24,7 @@ struct Block {
   u32 count = 0;       ///< Instructions.
   u32 size_bytes = 0;  ///< Guest bytes; all in one page.
   u32 runs = 0;        ///< How often the translator has met it.
-  std::unique_ptr<Instruction[]> instructions;
+  std::vector<Instruction> instructions;
 
   /// Where control went from here: past the end, or elsewhere. Good while `epoch` is the engine's.
   struct Link {
@@ -87,9 +88,18 @@ class BlockCache {
   EngineCounters& counters_;
   bool& attention_;
   std::vector<Block*> recent_;
-  using PageBlocks = std::vector<std::unique_ptr<Block>>;
+  struct PageBlocks {
+    std::vector<std::unique_ptr<Block>> blocks;
+    mmu::LineCounts lines;
+  };
+  static u64 lines_of(const Block& block) {
+    return mmu::WriteTracking::lines_of(PhysAddr(block.physical), block.size_bytes);
+  }
+  /// Moves a page's block to the graveyard.
+  void take_out(PageBlocks& page, size_t index);
+
   std::unordered_map<u64, PageBlocks> pages_;  // By page number.
-  PageBlocks graveyard_;
+  std::vector<std::unique_ptr<Block>> graveyard_;
   CodeKeeper* keeper_ = nullptr;
   u64 limit_ = kMaxInstructions;
   u64 instructions_ = 0;

@@ -21,7 +21,8 @@ bool traps_by_new_tf(const Instruction& insn) {
 
 Interpreter::Interpreter(Cpu& cpu)
     : cpu_(cpu), decoder_(cpu.model()), cache_(cpu.mmu.memory(), counters_, cpu.attention) {
-  straddling_.instructions = std::make_unique<Instruction[]>(1);
+  straddling_.instructions.resize(1);
+  decoded_.resize(kMaxBlock);
 }
 
 void Interpreter::flush() {
@@ -89,7 +90,7 @@ void Interpreter::retire_fault(u64 rip, const Fault& fault) {
 
 void Interpreter::run_block(const Block& block, u64 limit) {
   CpuState& state = cpu_.state;
-  const Instruction* insn = block.instructions.get();
+  const Instruction* insn = block.instructions.data();
   const Instruction* const last = insn + std::min<u64>(block.count, limit);
   do {
     const u64 rip = state.rip();
@@ -154,12 +155,11 @@ Block* Interpreter::find_block() {
 }
 
 Block* Interpreter::decode_block(u64 physical, const u8* page) {
-  std::array<Instruction, kMaxBlock> decoded;
   u32 count = 0;
   u64 offset = physical & kPageOffsetMask;
   const u32 mode = cpu_.mode_key();
   while (count < kMaxBlock && offset < kPageSize) {
-    Instruction& insn = decoded[count];
+    Instruction& insn = decoded_[count];
     const Decoder::Status status =
         decoder_.decode(code_size(mode), is_real(mode), page + offset, kPageSize - offset, insn);
     if (status == Decoder::Status::NeedMore) break;
@@ -174,12 +174,11 @@ Block* Interpreter::decode_block(u64 physical, const u8* page) {
   block->mode_key = mode;
   block->count = count;
   block->size_bytes = static_cast<u32>(offset - (physical & kPageOffsetMask));
-  block->instructions = std::make_unique<Instruction[]>(count);
-  std::copy_n(decoded.begin(), count, block->instructions.get());
+  block->instructions.assign(decoded_.begin(), decoded_.begin() + count);
   ++counters_.blocks_decoded;
   counters_.instructions_decoded += count;
   if (cpu_.trace != nullptr) {
-    cpu_.trace->decoded(cpu_.state, LinearAddr(cpu_.state.rip()), block->instructions.get(), count);
+    cpu_.trace->decoded(cpu_.state, LinearAddr(cpu_.state.rip()), block->instructions.data(), count);
   }
   return cache_.insert(std::move(block));
 }

@@ -51,6 +51,7 @@ class Interpreter final : public Engine {
   BlockCache cache_;
   Block straddling_;          // The last instruction that crossed a page, checked by its bytes.
   u8 straddling_bytes_[15] = {};
+  std::vector<Instruction> decoded_;  // Of the block at hand.
   bool outside_memory_ = false;  // The last block looked for is where no memory is.
 };
 

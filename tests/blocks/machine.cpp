@@ -81,7 +81,8 @@ void BlockMachine::place(const BlockCase& block, const LaidOut& code) {
 
 void BlockMachine::put_back(const Window& window, const std::vector<u8>& from) {
   for (u64 at = window.first; at < window.first + window.bytes; at += kPageSize) {
-    if (std::memcmp(host(at), from.data() + at, kPageSize) != 0) put(at, from.data() + at, kPageSize);
+    if (std::memcmp(host(at), from.data() + at, kPageSize) == 0) continue;
+    put(at, from.data() + at, kPageSize);
   }
 }
 
@@ -151,7 +152,24 @@ void BlockMachine::load(const BlockCase& block, const RunSpec& run, bool first) 
   }
   if (first || paging(state) != before) cpu_->update_paging();
   cpu_->update_mode();
-  if (first) cpu_->mmu.flush_all();
+  if (have_tables_changed() || first) cpu_->mmu.flush_all();
+}
+
+/// Since the last call, but for accessed and dirty bits. A run may end between its change of a page table
+/// and its INVLPG: when an old translation is walked anew is then each engine's own affair.
+bool BlockMachine::have_tables_changed() {
+  constexpr u64 kAccessedDirty = 0x60'0000'0060;
+  const size_t count = (next_table_ - kPageTables) / sizeof(u64);
+  tables_seen_.resize(count);
+  bool changed = false;
+  for (size_t i = 0; i < count; ++i) {
+    u64 entry;
+    std::memcpy(&entry, host(kPageTables + i * sizeof entry), sizeof entry);
+    entry &= ~kAccessedDirty;
+    changed = changed || entry != tables_seen_[i];
+    tables_seen_[i] = entry;
+  }
+  return changed;
 }
 
 void BlockMachine::load_segments(const BlockCase& block) {

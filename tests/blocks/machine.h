@@ -87,6 +87,8 @@ class BlockMachine final : private cpu::Environment {
   u64 start_ = 0;
   u64 tsc_offset_ = 0;
   u8 cr8_ = 0;
+  bool have_tables_changed();
+  std::vector<u64> tables_seen_;
   bool touched_low_ = false;  // The last case was a real-mode one.
 };
 
