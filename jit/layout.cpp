@@ -36,7 +36,7 @@ TlbOffsets tlb_offsets(const cpu::Cpu& cpu, mmu::Mmu::PrivilegeClass which) {
   return {distance(cpu, &table.index_mask), distance(cpu, table.read_tags),
           distance(cpu, table.write_tags), distance(cpu, table.addends),
           distance(cpu, table.fetch_ids), distance(cpu, table.sites),
-          distance(cpu, &table.sites_filled)};
+          distance(cpu, &table.sites_filled), distance(cpu, table.filled_sites)};
 }
 
 }  // namespace doppel::jit

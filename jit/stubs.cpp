@@ -274,7 +274,13 @@ class StubWriter {
     a_.mov(ptr(x86::r15, x86::rcx), x86::r13);
     a_.mov(x86::r13, word(Word::SiteAddend));
     a_.mov(ptr(x86::r15, x86::rcx, 0, 8), x86::r13);
-    a_.mov(x86::dword_ptr(x86::r15, tlb.sites_filled), 1);
+    a_.mov(x86::r13, ptr(x86::r15, tlb.sites_filled));
+    a_.pext(x86::r13, x86::r13, word(Word::SiteListMask));
+    a_.lea(x86::ecx, ptr(x86::rcx, -tlb.sites));
+    a_.mov(x86::dword_ptr(x86::r15, x86::r13, 2, tlb.filled_sites), x86::ecx);
+    a_.mov(x86::r13, ptr(x86::r15, tlb.sites_filled));
+    a_.lea(x86::r13, ptr(x86::r13, 1));
+    a_.mov(ptr(x86::r15, tlb.sites_filled), x86::r13);
     a_.mov(x86::rcx, word(Word::SiteInfo));
     a_.ret();
   }

@@ -187,6 +187,7 @@ Result<void, Error> Translator::Impl::set_up() {
   word(Word::CountMask64) = 63;
   word(Word::AdjustMask) = 0xef;
   word(Word::SizeMask) = 0x3ff;
+  word(Word::SiteListMask) = mmu::ShadowTlb::kSiteList - 1;
   for (unsigned i = 0; i < 6; ++i) {
     const auto mask = static_cast<Word>(static_cast<unsigned>(Word::AlignMasks) + i);
     word(mask) = kPageMask | ((u64{1} << i) - 1);

@@ -70,18 +70,37 @@ void ShadowTlb::fill_fetch(LinearAddr page, const u8* host_page, bool global, Ph
   fetch_ids[where] = id;
 }
 
-void ShadowTlb::drop_sites() {
-  replaced_.fill(0);
-  if (sites_filled == 0) return;
-  for (Site& site : sites) {
-    site.minus_page = kNoSite;
-    site.addend = 0;
+template <class Keeps>
+void ShadowTlb::drop_sites(Keeps keeps) {
+  if (sites_filled > kSiteList) {
+    for (Site& site : sites) site = {kNoSite, 0, site.misses};
+    sites_filled = 0;
+    replaced_.fill(0);
+    return;
   }
-  sites_filled = 0;
+  u64 kept = 0;
+  for (u64 i = 0; i < sites_filled; ++i) {
+    const u32 offset = filled_sites[i];
+    Site& site = sites[offset / sizeof(Site)];
+    if (site.minus_page == kNoSite) continue;
+    if (keeps(LinearAddr(-site.minus_page))) {
+      filled_sites[kept++] = offset;
+    } else {
+      site = {kNoSite, 0, site.misses};
+    }
+  }
+  sites_filled = kept;
+  if (kept == 0) replaced_.fill(0);
+}
+
+bool ShadowTlb::is_global(LinearAddr page) const {
+  const size_t where = slot(page);
+  const u64 tag = tag_for(page, 1);
+  return (read_tags[where] == tag || write_tags[where] == tag) && (state_[where] & kIsGlobal) != 0;
 }
 
 void ShadowTlb::flush(bool keep_global) {
-  drop_sites();
+  drop_sites([&](LinearAddr page) { return keep_global && is_global(page); });
   for (const u16 slot : filled_[0]) {
     u8& state = state_[slot];
     if ((state & kIsGlobal) == 0) drop(slot);
@@ -97,7 +116,7 @@ void ShadowTlb::flush(bool keep_global) {
 }
 
 void ShadowTlb::flush_range(LinearAddr first, u64 size) {
-  drop_sites();
+  drop_sites([&](LinearAddr page) { return page.value - first.page().value >= size; });
   const u64 pages = size >> kPageShift;
   if (pages > kEntries) {
     // The number of no page, minus kInvalid, is in no range.

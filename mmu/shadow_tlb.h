@@ -89,8 +89,6 @@ class ShadowTlb {
   void flush_range(LinearAddr first, u64 size);
   /// Drops entries for stores that lead to this host page: it became tracked.
   void revoke_writes(const u8* host_page);
-  /// Drops what generated code has copied.
-  void drop_sites();
   /// Drops everything; slots are chosen anew from now on.
   void set_index(const TlbIndex& wanted);
 
@@ -113,7 +111,11 @@ class ShadowTlb {
     u64 unused = 0;
   };
   alignas(64) Site sites[kSites];
-  u64 sites_filled = 0;  ///< Generated code sets it to 1 when it fills a site.
+  /// Sites filled since they were dropped last, by their distance from the first; a ring, of which
+  /// `sites_filled` counts the entries ever written.
+  static constexpr size_t kSiteList = 4096;
+  u64 sites_filled = 0;
+  u32 filled_sites[kSiteList];
 
   u64 index_mask = TlbIndex().mask();
   u64 read_tags[kEntries];
@@ -131,6 +133,12 @@ class ShadowTlb {
   static constexpr u64 kNoPage = ~u64{0};
 
  private:
+  /// Drops what generated code has copied, but for pages that `keeps` wants to stay.
+  template <class Keeps>
+  void drop_sites(Keeps keeps);
+  /// The page has an entry for data, which survives a change of address space.
+  bool is_global(LinearAddr page) const;
+
   /// Slots of loads and stores, then those of fetches.
   static constexpr size_t kSlots = 2 * kEntries;
   // Per slot: is it in a list, and does it belong there?

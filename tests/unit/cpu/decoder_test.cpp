@@ -30,7 +30,7 @@ bool is_same(const Instruction& a, const Instruction& b) {
          a.opcode_offset == b.opcode_offset && a.modrm_offset == b.modrm_offset &&
          a.ends_block == b.ends_block && a.memory_access == b.memory_access &&
          a.flags_read == b.flags_read && a.flags_written == b.flags_written &&
-         a.flags_undefined == b.flags_undefined && a.thunk == b.thunk;
+         a.flags_touched == b.flags_touched && a.flags_undefined == b.flags_undefined && a.thunk == b.thunk;
 }
 
 struct Mode {
