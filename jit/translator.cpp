@@ -31,7 +31,7 @@ constexpr size_t kReturnStackBytes = 256 * 1024;
 /// Blocks that are left to the interpreter this often are translated again without groups.
 constexpr u32 kLeavesBeforeRetry = 32;
 /// Cold blocks kept by the interpreter: what is hot is translated.
-constexpr u64 kColdInstructions = 100'000;
+constexpr u64 kColdInstructions = 40'000;
 /// Never translated: there is nothing to gain.
 constexpr u32 kHopeless = ~u32{0};
 constexpr u64 kLongestInstruction = 15;
