@@ -83,7 +83,7 @@ void ShadowTlb::drop_sites(Keeps keeps) {
     const u32 offset = filled_sites[i];
     Site& site = sites[offset / sizeof(Site)];
     if (site.minus_page == kNoSite) continue;
-    if (keeps(LinearAddr(-site.minus_page))) {
+    if (keeps(LinearAddr(-site.minus_page), site)) {
       filled_sites[kept++] = offset;
     } else {
       site = {kNoSite, 0, site.misses};
@@ -100,7 +100,10 @@ bool ShadowTlb::is_global(LinearAddr page) const {
 }
 
 void ShadowTlb::flush(bool keep_global) {
-  drop_sites([&](LinearAddr page) { return keep_global && is_global(page); });
+  drop_sites([&](LinearAddr page, const Site& site) {
+    // A copy of the present entry, not of an earlier one of the same page.
+    return keep_global && is_global(page) && addends[slot(page)] == site.addend;
+  });
   for (const u16 slot : filled_[0]) {
     u8& state = state_[slot];
     if ((state & kIsGlobal) == 0) drop(slot);
@@ -116,7 +119,7 @@ void ShadowTlb::flush(bool keep_global) {
 }
 
 void ShadowTlb::flush_range(LinearAddr first, u64 size) {
-  drop_sites([&](LinearAddr page) { return page.value - first.page().value >= size; });
+  drop_sites([&](LinearAddr page, const Site&) { return page.value - first.page().value >= size; });
   const u64 pages = size >> kPageShift;
   if (pages > kEntries) {
     // The number of no page, minus kInvalid, is in no range.

@@ -190,6 +190,61 @@ TEST_CASE("translator: an instruction in two pages follows changes of either") {
   CHECK(twins.statistics().invalidated > 100);
 }
 
+TEST_CASE("translator: an instruction in two pages follows what is behind the second, too") {
+  Twins twins;
+  enter_long(twins);
+  twins.both([](TestCpu& test) {
+    test.poke<u64>(0x102010, 0x103007);
+    test.poke<u64>(0x103000, 0x18007);
+    test.poke<u64>(0x103008, 0x19007);
+  });
+  // jmp; add eax, imm32, of which one byte stands in the first page; ret. The jump is a link within a page.
+  twins.put(0x18f80, {0xeb, 0x7c});
+  twins.put(0x18ffe, {0x05, 0x01});
+  twins.put(0x19000, {0x00, 0x00, 0x00, 0xc3});
+  twins.put(0x1a000, {0x10, 0x00, 0x00, 0xc3});
+  twins.put(kCode, code64(kCode, [](Assembler& a) {
+    const asmjit::Label top = a.newLabel();
+    a.mov(ecx, 500);
+    a.mov(ebx, 0x103008);
+    a.mov(esi, 0x401000);
+    a.bind(top);
+    a.call(static_cast<u64>(0x400f80));
+    a.xor_(dword_ptr(rbx), 0x19000 ^ 0x1a000);
+    a.invlpg(ptr(rsi));
+    a.call(static_cast<u64>(0x400f80));
+    a.dec(ecx);
+    a.jnz(top);
+    a.hlt();
+  }));
+  CHECK(twins.run(100'000) == ExitReason::Halted);
+  CHECK_SAME(twins);
+  CHECK(twins.subject.test.state().gpr[RAX] == 500 * (0x001 + 0x1001));
+}
+
+TEST_CASE("translator: a handler called from a block may write over the rest of it") {
+  Twins twins;
+  enter_long(twins);
+  twins.put(kCode, code64(kCode, [](Assembler& a) {
+    const asmjit::Label top = a.newLabel(), patched = a.newLabel();
+    a.mov(ecx, 500);
+    a.bind(top);
+    a.lea(rdi, ptr(patched, 1));
+    a.mov(eax, ecx);
+    a.stosd();
+    a.bind(patched);
+    a.mov(edx, 0x11111111);
+    a.add(rbp, rdx);
+    a.dec(ecx);
+    a.jnz(top);
+    a.hlt();
+  }));
+  CHECK(twins.run(100'000) == ExitReason::Halted);
+  CHECK_SAME(twins);
+  CHECK(twins.subject.test.state().gpr[RBP] == 500 * 501 / 2);
+  CHECK(twins.statistics().callouts > 100);
+}
+
 /// The handler of #PF and #GP notes what it finds and makes RDX lead to memory again.
 void put_handler(Twins& twins) {
   twins.put(kHandler, code64(kHandler, [](Assembler& a) {
@@ -210,6 +265,7 @@ void put_handler(Twins& twins) {
 
 TEST_CASE("translator: a faulting access has everything as it was before the instruction") {
   for (const u64 bad : {u64{0x800000}, u64{0x7fff'ffff'f000}, u64{0x8000'0000'0000}, u64{0x8000'0000'0ff8},
+                        u64{0x8000'0000'0000'0010},
                         u64{0xdead'0000'0000'0000}}) {
     CAPTURE(bad);
     Twins twins;
