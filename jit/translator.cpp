@@ -13,13 +13,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <unordered_set>
 
 #include "cpu/base/check.h"
-#include "cpu/instruction_table.h"
-#include "cpu/interpreter/interpreter.h"
-#include "jit/block_table.h"
-#include "jit/host_faults.h"
+#include "jit/translator_impl.h"
 
 namespace doppel::jit {
 namespace {
@@ -28,8 +24,6 @@ using cpu::CpuState;
 using cpu::ExitReason;
 
 constexpr size_t kReturnStackBytes = 256 * 1024;
-/// Blocks that are left to the interpreter this often are translated again without groups.
-constexpr u32 kLeavesBeforeRetry = 32;
 /// Cold blocks kept by the interpreter: what is hot is translated.
 constexpr u64 kColdInstructions = 40'000;
 /// Never translated: there is nothing to gain.
@@ -53,102 +47,10 @@ LinearAddr next_page(LinearAddr address, Mode mode) {
 
 }  // namespace
 
-class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
- public:
-  Impl(cpu::Cpu& cpu, const TranslatorOptions& options)
-      : cpu_(cpu), options_(options), interpreter_(cpu), blocks_(cache_), host_flags_(HostFlags::probe()) {}
-  ~Impl() override {
-    interpreter_.cache().set_keeper(nullptr);
-    if (return_stack_ != nullptr) munmap(return_stack_, kReturnStackBytes);
-  }
-
-  Result<void, Error> set_up();
-  ExitReason run(u64 budget);
-  void flush();
-  const cpu::EngineCounters& counters() const { return interpreter_.counters(); }
-  const TranslatorStatistics& statistics() {
-    statistics_.live_blocks = blocks_.live();
-    return statistics_;
-  }
-  void for_each_block_at(LinearAddr address, const std::function<void(const Listing&)>& visit);
-
-  // CodeKeeper
-  void code_changed(PhysAddr address, u64 size) override;
-  u64 lines_kept(PhysAddr page) const override;
-  // HostFaultClient
-  u64 resume_after_fault(u64 pc, u64 address, u64& stack) override;
-
-  std::function<void(const Listing&)> listing_sink;
-
- private:
-  struct Pending {
-    enum class Kind : u8 { None, Link, Lookup } kind = Kind::None;
-    u32 number = 0;
-  };
-
-  u64& word(Word which) { return cpu_.engine_area.words[static_cast<size_t>(which)]; }
-  u64 state_register() const { return reinterpret_cast<u64>(&cpu_.state) + kStateBias; }
-  u64 remaining() const { return end_ - cpu_.state.retired; }
-
-  TranslatedBlock* find(Mode mode);
-  u64 second_page(LinearAddr address, Mode mode);
-  bool is_hot(cpu::Block& block);
-  TranslatedBlock* translate(const cpu::Block& block, Mode mode);
-  void enter(const TranslatedBlock& block, Mode mode);
-  void after_exit();
-  void undo_branch();
-  void check_sites();
-  void settle_pending(TranslatedBlock& block);
-  unsigned table_of(Mode mode);
-  size_t table_slot(u64 rip) const;
-  void check_block(const TranslatedBlock& block);
-  Listing listing_of(const TranslatedBlock& block, std::span<const cpu::Instruction> guest);
-  void spill_x87();
-  bool may_repeat(const CalloutRecord& record);
-  /// Grows when a handler reaches a device or changes code: then the run loop must look.
-  u64 outside_events() const { return cpu_.mmu.counters().mmio + statistics_.invalidated + counters().blocks_invalidated; }
-
-  static u32 miss_entry(void* self, u64 linear, u32 info) { return static_cast<Impl*>(self)->miss(linear, MissInfo::unpack(info)); }
-  static u32 callout_entry(void* self, void* record) {
-    return static_cast<Impl*>(self)->callout(*static_cast<const CalloutRecord*>(record));
-  }
-  u32 miss(u64 linear, MissInfo info);
-  u32 callout(const CalloutRecord& record);
-
-  cpu::Cpu& cpu_;
-  const TranslatorOptions options_;
-  cpu::Interpreter interpreter_;
-  CodeCache cache_;
-  BlockTable blocks_;
-  const HostFlags host_flags_;
-  TranslatorStatistics statistics_;
-  asmjit::CodeHolder holder_;
-  asmjit::x86::Assembler assembler_;
-  Stubs stubs_;
-  std::unique_ptr<Emitter> emitter_;
-  u8* return_stack_ = nullptr;
-  bool guard_is_open_ = false;
-  u64 end_ = 0;
-  u32 entered_mode_ = 0;
-  u64 entered_generation_ = 0;
-  u64 events_before_ = 0;
-  Pending pending_;
-  /// Where blocks were found last, by RIP, in 64-bit code.
-  struct Found {
-    u64 epoch = 0;
-    u64 rip = 0;
-    u32 mode = 0;
-    TranslatedBlock* block = nullptr;
-  };
-  static constexpr size_t kFound = 1024;
-  std::array<Found, kFound> found_{};
-  std::array<u32, cpu::EngineArea::kTables> table_owner_{};
-  unsigned tables_used_ = 0;
-  std::unordered_map<u64, u32> straddling_runs_;  // By physical address.
-  std::unordered_set<u64> without_sites_;   // By physical address: their accesses wander from page to page.
-  u64 sites_checked_at_ = 0;
-  std::unordered_set<u64> without_groups_;  // By physical address: their groups straddled pages.
-};
+Translator::Impl::~Impl() {
+  interpreter_.cache().set_keeper(nullptr);
+  if (return_stack_ != nullptr) munmap(return_stack_, kReturnStackBytes);
+}
 
 Result<void, Error> Translator::Impl::set_up() {
   catch_host_faults();
@@ -365,58 +267,6 @@ void Translator::Impl::enter(const TranslatedBlock& block, Mode mode) {
   stubs_.enter(state_register(), cache_.address(block.code.linked_entry));
 }
 
-void Translator::Impl::after_exit() {
-  const ExitInfo info = ExitInfo::unpack(static_cast<u32>(word(Word::ExitInfo)));
-  CpuState& state = cpu_.state;
-  pending_ = {};
-  if (info.kind == ExitInfo::Kind::Callout) return;
-  state.rip() = word(Word::ExitRip);
-  unpack_flags(word(Word::Flags), state.flags);
-  if (info.clear_adjust) state.flags.carries &= ~cpu::LazyFlags::kAdjust;
-  state.retired = end_ - (word(Word::Budget) + static_cast<u64>(kBudgetSlack) + info.not_retired);
-  switch (info.kind) {
-    case ExitInfo::Kind::Lookup:
-      ++statistics_.lookups;
-      if (Mode(entered_mode_).code64() && !is_canonical(state.rip(), cpu_.mmu.linear_bits())) {
-        undo_branch();
-        return;
-      }
-      if (Mode(entered_mode_).flat_code()) pending_.kind = Pending::Kind::Lookup;
-      return;
-    case ExitInfo::Kind::Link:
-      pending_ = {Pending::Kind::Link, static_cast<u32>(word(Word::LinkNumber))};
-      return;
-    case ExitInfo::Kind::Interpret: {
-      TranslatedBlock* const left = blocks_.by_number(static_cast<u32>(word(Word::LinkNumber)));
-      if (left != nullptr && left->has_groups && ++left->left == kLeavesBeforeRetry) {
-        without_groups_.insert(left->key.physical);
-        blocks_.kill(*left);
-      }
-      const cpu::Block* const block = interpreter_.find_block();
-      if (block == nullptr) return;
-      ++statistics_.interpreted_blocks;
-      // What follows may have been translated, or will be.
-      interpreter_.run_block(*block, std::min<u64>(remaining(), 1));
-      return;
-    }
-    case ExitInfo::Kind::Budget:
-    case ExitInfo::Kind::Callout:
-      return;
-  }
-}
-
-/// RET or an indirect JMP led to an address that is not canonical: it faults, and has not happened.
-void Translator::Impl::undo_branch() {
-  CpuState& state = cpu_.state;
-  const TranslatedBlock* const block = blocks_.by_number(static_cast<u32>(word(Word::BranchBlock)));
-  if (block == nullptr) return;
-  state.rip() = block->code.last_rip;
-  state.gpr[RSP] -= block->code.stack_released;
-  --state.retired;
-  const cpu::Block* const branch = interpreter_.find_block();
-  if (branch != nullptr) interpreter_.run_block(*branch, 1);
-}
-
 /// Blocks whose sites miss often are translated again with the index.
 void Translator::Impl::check_sites() {
   using Class = mmu::Mmu::PrivilegeClass;
@@ -437,103 +287,6 @@ void Translator::Impl::check_sites() {
       blocks_.kill(*block);
     }
   }
-}
-
-// ---- what translated code calls -----------------------------------------------------------------
-
-u32 Translator::Impl::miss(u64 linear, MissInfo info) {
-  ++statistics_.misses;
-  const Access access = info.write ? Access::Write : Access::Read;
-  const bool is_aligned = ((linear + info.first_offset) & info.alignment_mask) == 0;
-  if (is_aligned && cpu_.mmu.make_direct(LinearAddr(linear), info.size, access, info.reads_first)) return 1;
-  ++statistics_.slow_accesses;
-  return 0;
-}
-
-void Translator::Impl::spill_x87() {
-  if (word(Word::X87Away) != 0) return;
-  cpu::X87State& x87 = cpu_.state.x87;
-  const u16 fop = x87.fop;
-  const u64 fip = x87.fip;
-  const u64 fdp = x87.fdp;
-  asm volatile("xsave64 (%0); fninit" : : "r"(&x87), "a"(1), "d"(0) : "memory");
-  x87.fop = fop;
-  x87.fip = fip;
-  x87.fdp = fdp;
-  word(Word::X87Away) = 1;
-}
-
-/// The string instruction of `record` has more to do, and nothing else wants attention.
-bool Translator::Impl::may_repeat(const CalloutRecord& record) {
-  const CpuState& state = cpu_.state;
-  if (!state.repeating || state.rip() != record.rip) return false;
-  // Ports are devices.
-  if (cpu::instruction_row(record.insn.mnemonic).klass == cpu::InstructionClass::Sensitive) return false;
-  const bool has_budget = static_cast<i64>(word(Word::Budget)) > 0;
-  const bool has_news = outside_events() != events_before_ || (cpu_.intr() && cpu_.interrupts_enabled());
-  return has_budget && !has_news && !cpu_.needs_slow_mode() && !state.shutdown;
-}
-
-u32 Translator::Impl::callout(const CalloutRecord& record) {
-  ++statistics_.callouts;
-  events_before_ = outside_events();
-  CpuState& state = cpu_.state;
-  state.retired = end_ - (word(Word::Budget) + static_cast<u64>(kBudgetSlack) + record.not_retired);
-  state.rip() = record.next_rip;
-  unpack_flags(word(Word::Flags), state.flags);
-  if (record.clear_adjust) state.flags.carries &= ~cpu::LazyFlags::kAdjust;
-  if (record.touches_fpu) spill_x87();
-  const u64 epoch = cpu_.mode_epoch();
-  Result<void> result = record.insn.handler(cpu_, record.insn);
-  // A long string comes back after each stretch, so that interrupts may come between: none can, while
-  // no time passes outside.
-  while (result.ok() && may_repeat(record)) {
-    cpu_.attention = false;
-    state.rip() = record.next_rip;
-    ++state.retired;
-    --word(Word::Budget);
-    result = record.insn.handler(cpu_, record.insn);
-  }
-  bool goes_on = result.ok();
-  if (!goes_on) {
-    state.rip() = record.rip;
-    cpu_.raise(result.error());
-  } else {
-    goes_on = state.rip() == record.next_rip && !cpu_.attention && !state.halted && !state.shutdown &&
-              !state.interrupt_shadow && !state.mov_ss_shadow && !cpu_.needs_slow_mode() &&
-              cpu_.mmu.generation() == entered_generation_ &&
-              !(cpu_.intr() && cpu_.interrupts_enabled());
-    const bool may_differ = record.may_change_mode || cpu_.mode_epoch() != epoch;
-    if (goes_on && may_differ) goes_on = Mode::of(cpu_).key() == entered_mode_;
-  }
-  if (goes_on) {
-    word(Word::Flags) = pack_flags(state.flags);
-    return 0;
-  }
-  word(Word::ExitInfo) = ExitInfo{ExitInfo::Kind::Callout}.pack();
-  return 1;
-}
-
-u64 Translator::Impl::resume_after_fault(u64 pc, u64 address, u64& stack) {
-  if (!cache_.contains(pc)) return 0;
-  const size_t offset = cache_.offset_of(pc);
-  const u64 guard = reinterpret_cast<u64>(return_stack_) + kPageSize;
-  if (address - guard < kPageSize) {
-    if (offset >= CodeCache::kStubBytes) {
-      // A call: older ones are forgotten, their returns will be looked up.
-      stack = word(Word::ReturnStack);
-    } else {
-      mprotect(return_stack_ + kPageSize, kPageSize, PROT_READ | PROT_WRITE);
-      guard_is_open_ = true;
-    }
-    return pc;
-  }
-  const TranslatedBlock* const block = blocks_.containing(offset);
-  if (block == nullptr) return 0;
-  for (const FaultSite& site : block->code.faults) {
-    if (site.at == offset) return cache_.address(site.cold);
-  }
-  return 0;
 }
 
 // ---- translating --------------------------------------------------------------------------------

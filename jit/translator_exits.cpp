@@ -1,0 +1,174 @@
+// What translated code calls, and what happens after it was left.
+//
+// A callout runs an instruction's handler with everything in the CpuState, and decides whether
+// translated code may go on behind it. An exit says why it was made: then RIP, flags and the count
+// of retired instructions are put in order, and what only the interpreter can do is done.
+
+#include <sys/mman.h>
+
+#include <algorithm>
+
+#include "cpu/instruction_table.h"
+#include "jit/translator_impl.h"
+
+namespace doppel::jit {
+
+using cpu::CpuState;
+
+namespace {
+
+/// Blocks that are left to the interpreter this often are translated again without groups.
+constexpr u32 kLeavesBeforeRetry = 32;
+
+}  // namespace
+
+u32 Translator::Impl::miss(u64 linear, MissInfo info) {
+  ++statistics_.misses;
+  const Access access = info.write ? Access::Write : Access::Read;
+  const bool is_aligned = ((linear + info.first_offset) & info.alignment_mask) == 0;
+  if (is_aligned && cpu_.mmu.make_direct(LinearAddr(linear), info.size, access, info.reads_first)) return 1;
+  ++statistics_.slow_accesses;
+  return 0;
+}
+
+void Translator::Impl::spill_x87() {
+  if (word(Word::X87Away) != 0) return;
+  cpu::X87State& x87 = cpu_.state.x87;
+  const u16 fop = x87.fop;
+  const u64 fip = x87.fip;
+  const u64 fdp = x87.fdp;
+  asm volatile("xsave64 (%0); fninit" : : "r"(&x87), "a"(1), "d"(0) : "memory");
+  x87.fop = fop;
+  x87.fip = fip;
+  x87.fdp = fdp;
+  word(Word::X87Away) = 1;
+}
+
+/// The string instruction of `record` has more to do, and nothing else wants attention.
+bool Translator::Impl::may_repeat(const CalloutRecord& record) {
+  const CpuState& state = cpu_.state;
+  if (!state.repeating || state.rip() != record.rip) return false;
+  // Ports are devices.
+  if (cpu::instruction_row(record.insn.mnemonic).klass == cpu::InstructionClass::Sensitive) return false;
+  const bool has_budget = static_cast<i64>(word(Word::Budget)) > 0;
+  const bool has_news = outside_events() != events_before_ || (cpu_.intr() && cpu_.interrupts_enabled());
+  return has_budget && !has_news && !cpu_.needs_slow_mode() && !state.shutdown;
+}
+
+u32 Translator::Impl::callout(const CalloutRecord& record) {
+  ++statistics_.callouts;
+  events_before_ = outside_events();
+  CpuState& state = cpu_.state;
+  state.retired = end_ - (word(Word::Budget) + static_cast<u64>(kBudgetSlack) + record.not_retired);
+  state.rip() = record.next_rip;
+  unpack_flags(word(Word::Flags), state.flags);
+  if (record.clear_adjust) state.flags.carries &= ~cpu::LazyFlags::kAdjust;
+  if (record.touches_fpu) spill_x87();
+  const u64 epoch = cpu_.mode_epoch();
+  Result<void> result = record.insn.handler(cpu_, record.insn);
+  // A long string comes back after each stretch, so that interrupts may come between: none can, while
+  // no time passes outside.
+  while (result.ok() && may_repeat(record)) {
+    cpu_.attention = false;
+    state.rip() = record.next_rip;
+    ++state.retired;
+    --word(Word::Budget);
+    result = record.insn.handler(cpu_, record.insn);
+  }
+  bool goes_on = result.ok();
+  if (!goes_on) {
+    state.rip() = record.rip;
+    cpu_.raise(result.error());
+  } else {
+    goes_on = state.rip() == record.next_rip && !cpu_.attention && !state.halted && !state.shutdown &&
+              !state.interrupt_shadow && !state.mov_ss_shadow && !cpu_.needs_slow_mode() &&
+              cpu_.mmu.generation() == entered_generation_ &&
+              !(cpu_.intr() && cpu_.interrupts_enabled());
+    const bool may_differ = record.may_change_mode || cpu_.mode_epoch() != epoch;
+    if (goes_on && may_differ) goes_on = Mode::of(cpu_).key() == entered_mode_;
+  }
+  if (goes_on) {
+    word(Word::Flags) = pack_flags(state.flags);
+    return 0;
+  }
+  word(Word::ExitInfo) = ExitInfo{ExitInfo::Kind::Callout}.pack();
+  return 1;
+}
+
+u64 Translator::Impl::resume_after_fault(u64 pc, u64 address, u64& stack) {
+  if (!cache_.contains(pc)) return 0;
+  const size_t offset = cache_.offset_of(pc);
+  const u64 guard = reinterpret_cast<u64>(return_stack_) + kPageSize;
+  if (address - guard < kPageSize) {
+    if (offset >= CodeCache::kStubBytes) {
+      // A call: older ones are forgotten, their returns will be looked up.
+      stack = word(Word::ReturnStack);
+    } else {
+      mprotect(return_stack_ + kPageSize, kPageSize, PROT_READ | PROT_WRITE);
+      guard_is_open_ = true;
+    }
+    return pc;
+  }
+  const TranslatedBlock* const block = blocks_.containing(offset);
+  if (block == nullptr) return 0;
+  for (const FaultSite& site : block->code.faults) {
+    if (site.at == offset) return cache_.address(site.cold);
+  }
+  return 0;
+}
+
+// ---- after an exit ------------------------------------------------------------------------------
+
+void Translator::Impl::after_exit() {
+  const ExitInfo info = ExitInfo::unpack(static_cast<u32>(word(Word::ExitInfo)));
+  CpuState& state = cpu_.state;
+  pending_ = {};
+  if (info.kind == ExitInfo::Kind::Callout) return;
+  state.rip() = word(Word::ExitRip);
+  unpack_flags(word(Word::Flags), state.flags);
+  if (info.clear_adjust) state.flags.carries &= ~cpu::LazyFlags::kAdjust;
+  state.retired = end_ - (word(Word::Budget) + static_cast<u64>(kBudgetSlack) + info.not_retired);
+  switch (info.kind) {
+    case ExitInfo::Kind::Lookup:
+      ++statistics_.lookups;
+      if (Mode(entered_mode_).code64() && !is_canonical(state.rip(), cpu_.mmu.linear_bits())) {
+        undo_branch();
+        return;
+      }
+      if (Mode(entered_mode_).flat_code()) pending_.kind = Pending::Kind::Lookup;
+      return;
+    case ExitInfo::Kind::Link:
+      pending_ = {Pending::Kind::Link, static_cast<u32>(word(Word::LinkNumber))};
+      return;
+    case ExitInfo::Kind::Interpret: {
+      TranslatedBlock* const left = blocks_.by_number(static_cast<u32>(word(Word::LinkNumber)));
+      if (left != nullptr && left->has_groups && ++left->left == kLeavesBeforeRetry) {
+        without_groups_.insert(left->key.physical);
+        blocks_.kill(*left);
+      }
+      const cpu::Block* const block = interpreter_.find_block();
+      if (block == nullptr) return;
+      ++statistics_.interpreted_blocks;
+      // What follows may have been translated, or will be.
+      interpreter_.run_block(*block, std::min<u64>(remaining(), 1));
+      return;
+    }
+    case ExitInfo::Kind::Budget:
+    case ExitInfo::Kind::Callout:
+      return;
+  }
+}
+
+/// RET or an indirect JMP led to an address that is not canonical: it faults, and has not happened.
+void Translator::Impl::undo_branch() {
+  CpuState& state = cpu_.state;
+  const TranslatedBlock* const block = blocks_.by_number(static_cast<u32>(word(Word::BranchBlock)));
+  if (block == nullptr) return;
+  state.rip() = block->code.last_rip;
+  state.gpr[RSP] -= block->code.stack_released;
+  --state.retired;
+  const cpu::Block* const branch = interpreter_.find_block();
+  if (branch != nullptr) interpreter_.run_block(*branch, 1);
+}
+
+}  // namespace doppel::jit

@@ -1,0 +1,116 @@
+#pragma once
+
+// The inside of the translator, for its source files alone.
+//
+//     translator.cpp        the loop: find, translate, run
+//     translator_exits.cpp  what translated code calls, and what happens after it was left
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <span>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "cpu/interpreter/interpreter.h"
+#include "jit/block_table.h"
+#include "jit/host_faults.h"
+#include "jit/translator.h"
+
+namespace doppel::jit {
+
+class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
+ public:
+  Impl(cpu::Cpu& cpu, const TranslatorOptions& options)
+      : cpu_(cpu), options_(options), interpreter_(cpu), blocks_(cache_), host_flags_(HostFlags::probe()) {}
+  ~Impl() override;
+
+  Result<void, Error> set_up();
+  cpu::ExitReason run(u64 budget);
+  void flush();
+  const cpu::EngineCounters& counters() const { return interpreter_.counters(); }
+  const TranslatorStatistics& statistics() {
+    statistics_.live_blocks = blocks_.live();
+    return statistics_;
+  }
+  void for_each_block_at(LinearAddr address, const std::function<void(const Listing&)>& visit);
+
+  // CodeKeeper
+  void code_changed(PhysAddr address, u64 size) override;
+  u64 lines_kept(PhysAddr page) const override;
+  // HostFaultClient
+  u64 resume_after_fault(u64 pc, u64 address, u64& stack) override;
+
+  std::function<void(const Listing&)> listing_sink;
+
+ private:
+  struct Pending {
+    enum class Kind : u8 { None, Link, Lookup } kind = Kind::None;
+    u32 number = 0;
+  };
+
+  u64& word(Word which) { return cpu_.engine_area.words[static_cast<size_t>(which)]; }
+  u64 state_register() const { return reinterpret_cast<u64>(&cpu_.state) + kStateBias; }
+  u64 remaining() const { return end_ - cpu_.state.retired; }
+
+  TranslatedBlock* find(Mode mode);
+  u64 second_page(LinearAddr address, Mode mode);
+  bool is_hot(cpu::Block& block);
+  TranslatedBlock* translate(const cpu::Block& block, Mode mode);
+  void enter(const TranslatedBlock& block, Mode mode);
+  void after_exit();
+  void undo_branch();
+  void check_sites();
+  void settle_pending(TranslatedBlock& block);
+  unsigned table_of(Mode mode);
+  size_t table_slot(u64 rip) const;
+  void check_block(const TranslatedBlock& block);
+  Listing listing_of(const TranslatedBlock& block, std::span<const cpu::Instruction> guest);
+  void spill_x87();
+  bool may_repeat(const CalloutRecord& record);
+  /// Grows when a handler reaches a device or changes code: then the run loop must look.
+  u64 outside_events() const { return cpu_.mmu.counters().mmio + statistics_.invalidated + counters().blocks_invalidated; }
+
+  static u32 miss_entry(void* self, u64 linear, u32 info) { return static_cast<Impl*>(self)->miss(linear, MissInfo::unpack(info)); }
+  static u32 callout_entry(void* self, void* record) {
+    return static_cast<Impl*>(self)->callout(*static_cast<const CalloutRecord*>(record));
+  }
+  u32 miss(u64 linear, MissInfo info);
+  u32 callout(const CalloutRecord& record);
+
+  cpu::Cpu& cpu_;
+  const TranslatorOptions options_;
+  cpu::Interpreter interpreter_;
+  CodeCache cache_;
+  BlockTable blocks_;
+  const HostFlags host_flags_;
+  TranslatorStatistics statistics_;
+  asmjit::CodeHolder holder_;
+  asmjit::x86::Assembler assembler_;
+  Stubs stubs_;
+  std::unique_ptr<Emitter> emitter_;
+  u8* return_stack_ = nullptr;
+  bool guard_is_open_ = false;
+  u64 end_ = 0;
+  u32 entered_mode_ = 0;
+  u64 entered_generation_ = 0;
+  u64 events_before_ = 0;
+  Pending pending_;
+  /// Where blocks were found last, by RIP, in 64-bit code.
+  struct Found {
+    u64 epoch = 0;
+    u64 rip = 0;
+    u32 mode = 0;
+    TranslatedBlock* block = nullptr;
+  };
+  static constexpr size_t kFound = 1024;
+  std::array<Found, kFound> found_{};
+  std::array<u32, cpu::EngineArea::kTables> table_owner_{};
+  unsigned tables_used_ = 0;
+  std::unordered_map<u64, u32> straddling_runs_;  // By physical address.
+  std::unordered_set<u64> without_sites_;   // By physical address: their accesses wander from page to page.
+  u64 sites_checked_at_ = 0;
+  std::unordered_set<u64> without_groups_;  // By physical address: their groups straddled pages.
+};
+
+}  // namespace doppel::jit
