@@ -7,6 +7,12 @@ namespace {
 
 unsigned index_of(Seg segment) { return static_cast<unsigned>(segment); }
 
+/// What generated code may know of a segment. Most loads of a segment register leave it as it was.
+u8 kind_of(const SegmentRegister& s) {
+  return static_cast<u8>((s.readable() ? 1 : 0) | (s.writable() ? 2 : 0) | (s.base == 0 ? 4 : 0) |
+                         (s.low == 0 ? 8 : 0) | (s.high == 0xffff'ffff ? 16 : 0) | (s.high == 0xffff ? 32 : 0));
+}
+
 }  // namespace
 
 Cpu::Cpu(const CpuModel& model, mmu::PhysicalMemory& memory, Environment& env)
@@ -146,6 +152,11 @@ void Cpu::update_segment(Seg segment) {
   flat_base_[i] = (segment == Seg::FS || segment == Seg::GS) ? s.base : 0;
   readable_[i] = s.readable();
   writable_[i] = s.writable();
+  if (code64_) return;
+  const u8 kind = kind_of(s);
+  if (kind == segment_kinds_[i]) return;
+  segment_kinds_[i] = kind;
+  ++translation_epoch_;
 }
 
 void Cpu::set_cpl(unsigned cpl) {
@@ -155,6 +166,7 @@ void Cpu::set_cpl(unsigned cpl) {
 }
 
 void Cpu::update_privilege() {
+  ++translation_epoch_;
   const bool user = state.cpl == 3;
   const bool ac = state.test(rflags::AC);
   mmu.set_privilege(user, ac);
@@ -174,9 +186,12 @@ void Cpu::update_paging(bool keep_translations) {
 }
 
 void Cpu::write_flags(u64 value, u64 mask) {
-  const u64 before = state.rflags();
-  const u64 after = (before & ~mask) | (value & mask);
-  state.set_rflags(after);
+  const u64 before = state.system_flags;
+  const u64 after = (before & ~mask) | (value & mask & rflags::kDefined & ~rflags::kArithmetic) | rflags::FIXED;
+  // CLI and its like have no business with the arithmetic flags, which cost more to compute.
+  const u64 arithmetic = mask & rflags::kArithmetic;
+  if (arithmetic != 0) state.flags.set((state.flags.get() & ~arithmetic) | (value & arithmetic));
+  state.system_flags = after;
   const u64 changed = before ^ after;
   if ((changed & rflags::VM) != 0) update_mode();
   if ((changed & rflags::AC) != 0) update_privilege();

@@ -184,6 +184,9 @@ class Cpu {
   void update_mode();
   /// Grows with every update_mode(): CS, CPL or the mode may have changed.
   u64 mode_epoch() const { return mode_epoch_; }
+  /// Grows with whatever generated code may have built in: the mode, the privilege class, the kinds of
+  /// the segments outside 64-bit code (their bases count only as 0 or not).
+  u64 translation_epoch() const { return translation_epoch_; }
   /// As update_mode, for a segment register other than CS and SS.
   void update_segment(Seg segment);
   /// CPL alone and what depends on it.
@@ -262,10 +265,12 @@ class Cpu {
   bool init_ = false;
   u32 mode_key_ = 0;
   u64 mode_epoch_ = 0;
+  u64 translation_epoch_ = 0;
   u64 stack_mask_ = 0xffff;
   u64 flat_base_[kSegCount] = {};
   bool readable_[kSegCount] = {};
   bool writable_[kSegCount] = {};
+  u8 segment_kinds_[kSegCount] = {};
   std::vector<FaultRecord> fault_chain_;
   std::array<BranchRecord, 16> branches_{};
   u64 branch_count_ = 0;

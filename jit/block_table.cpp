@@ -75,7 +75,6 @@ void BlockTable::link(TranslatedBlock& from, u8 which, TranslatedBlock& to, u32 
 void BlockTable::kill(TranslatedBlock& block) {
   if (!block.is_alive) return;
   block.is_alive = false;
-  ++epoch_;
   --live_;
   if (on_death_) on_death_(block);
   for (const TranslatedBlock::Incoming& incoming : block.incoming) {

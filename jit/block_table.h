@@ -40,6 +40,7 @@ struct TranslatedBlock {
   bool has_groups = false;
   u32 left = 0;            ///< Times it was left to the interpreter.
   unsigned table = 0;
+  u32 fetch_id = 0;        ///< Of its page, see Mmu::fetch_id.
   EmittedBlock code;
   std::array<TranslatedBlock*, 2> targets{};  ///< Where its links lead, null while they ask.
   struct Incoming {
@@ -103,8 +104,6 @@ class BlockTable {
   /// The block, alive or not, whose host code is at this offset of the cache.
   const TranslatedBlock* containing(size_t offset) const;
   size_t live() const { return live_; }
-  /// Grows when a block dies.
-  u64 epoch() const { return epoch_; }
   std::vector<TranslatedBlock*> all_alive() const;
   void set_death_hook(std::function<void(TranslatedBlock&)> hook) { on_death_ = std::move(hook); }
 
@@ -147,7 +146,6 @@ class BlockTable {
   std::vector<u32> free_numbers_;
   std::function<void(TranslatedBlock&)> on_death_;
   size_t live_ = 0;
-  u64 epoch_ = 1;
 };
 
 }  // namespace doppel::jit

@@ -219,11 +219,7 @@ void Emitter::emit_callout(size_t i) {
   record->next_rip = mask_code(planned.rip + insn.length);
   record->not_retired = static_cast<u8>(count - i - 1);
   record->clear_adjust = adjust_is_stale_;
-  const cpu::InstructionRow& row = cpu::instruction_row(insn.mnemonic);
-  const bool loads_segment = insn.operand[0].kind == cpu::OperandKind::Segment;
   record->touches_fpu = cpu::is_float_row(insn.mnemonic);
-  record->may_change_mode =
-      insn.ends_block || row.then == cpu::Then::Ends || loads_segment || record->touches_fpu;
   emit_x87_pointers();
   a_.mov(x86::rcx, reinterpret_cast<u64>(record.get()));
   a_.call(stubs_.callout);

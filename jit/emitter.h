@@ -35,7 +35,6 @@ struct CalloutRecord {
   u64 next_rip = 0;
   u8 not_retired = 0;       ///< Instructions of the block behind this one.
   bool clear_adjust = false;
-  bool may_change_mode = false;
   bool touches_fpu = false;  ///< The x87 unit must be in the CpuState.
 };
 

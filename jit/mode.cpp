@@ -17,17 +17,21 @@ SegmentShape shape_of(const SegmentRegister& segment, bool is_cs) {
   return segment.high == 0xffff ? SegmentShape::Small : SegmentShape::Other;
 }
 
+constexpr u16 kX87Masks = cpu::fsw::kExceptions;
+constexpr u32 kSseMasks = 0x1f80;
+
 /// No exception can come of the unit's instructions. With one unmasked, the interpreter runs them.
 bool x87_is_quiet(const CpuState& state) {
-  constexpr u16 kAll = cpu::fsw::kExceptions;
-  return (state.x87.fcw & kAll) == kAll && (state.x87.fsw & cpu::fsw::ES) == 0;
+  return (state.x87.fcw & kX87Masks) == kX87Masks && (state.x87.fsw & cpu::fsw::ES) == 0;
 }
-bool sse_is_quiet(const CpuState& state) {
-  constexpr u32 kMasks = 0x1f80;
-  return (state.x87.mxcsr & kMasks) == kMasks;
-}
+bool sse_is_quiet(const CpuState& state) { return (state.x87.mxcsr & kSseMasks) == kSseMasks; }
 
 }  // namespace
+
+u64 Mode::float_controls(const cpu::Cpu& cpu) {
+  const cpu::X87State& x87 = cpu.state.x87;
+  return u64{x87.mxcsr & kSseMasks} << 32 | u32{static_cast<u16>(x87.fsw & cpu::fsw::ES)} << 16 | (x87.fcw & kX87Masks);
+}
 
 Mode Mode::of(const cpu::Cpu& cpu) {
   const CpuState& state = cpu.state;

@@ -23,6 +23,8 @@ class Mode {
   explicit Mode(u32 key = 0) : key_(key) {}
   /// Of the processor at this moment.
   static Mode of(const cpu::Cpu& cpu);
+  /// What `of` looks at in the units for x87 and SSE instructions: with Cpu::translation_epoch() all of it.
+  static u64 float_controls(const cpu::Cpu& cpu);
 
   u32 key() const { return key_; }
   /// What the decoder must know: Cpu::mode_key().

@@ -286,6 +286,7 @@ class StubWriter {
   }
   void emit_callout(u64 leave, u64 spill_vectors) {
     const Label away = a_.newLabel();
+    const Label elsewhere = a_.newLabel();
     const Label gone = a_.newLabel();
     store_guest(true);
     a_.cmp(word32(Word::VectorAway), 0);
@@ -294,10 +295,17 @@ class StubWriter {
     a_.bind(away);
     a_.mov(x86::rsi, x86::rcx);
     call_cpp(reinterpret_cast<const void*>(targets_.callout));
-    a_.test(x86::eax, x86::eax);
-    a_.jnz(gone);
+    a_.test(x86::rax, x86::rax);
+    a_.jnz(elsewhere);
     load_guest(true);
     a_.ret();
+    a_.bind(elsewhere);
+    a_.cmp(x86::rax, 1);
+    a_.je(gone);
+    a_.mov(x86::r14, x86::rax);
+    a_.mov(x86::rsp, word(Word::ReturnStack));
+    load_guest(true);
+    a_.jmp(x86::r14);
     a_.bind(gone);
     a_.jmp(leave);
   }

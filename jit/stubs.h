@@ -17,8 +17,9 @@ namespace doppel::jit {
 struct StubTargets {
   /// Tries to make an access hit; see MissInfo. 1: try again.
   u32 (*miss)(void* engine, u64 linear, u32 info);
-  /// Runs an instruction's handler. 0: go on behind it.
-  u32 (*callout)(void* engine, void* record);
+  /// Runs an instruction's handler. 0: go on behind it; 1: leave; else the address of the host code to go
+  /// on with, on a return stack that begins anew.
+  u64 (*callout)(void* engine, void* record);
 };
 
 /// What a miss must know, packed into a register.
@@ -50,7 +51,7 @@ struct Stubs {
   /// the site from the shadow TLB and returns behind the call; or 5 bytes on, for the miss stub. r14
   /// and ecx stay, flags too.
   std::array<std::array<u64, 2>, kClasses> site;
-  u64 callout = 0;      ///< rcx: record. Returns behind the call, or leaves.
+  u64 callout = 0;      ///< rcx: record. Returns behind the call, goes on elsewhere, or leaves.
   u64 load_vectors = 0; ///< The guest's vector registers and MXCSR come in. No flag or register changes.
   u64 load_x87 = 0;
   u64 exit_lookup = 0;  ///< r14: where a branch leads that is in no table.

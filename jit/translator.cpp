@@ -100,6 +100,7 @@ Result<void, Error> Translator::Impl::set_up() {
   blocks_.set_death_hook([this](TranslatedBlock& block) {
     u64& entry = cpu_.engine_area.tables[block.table][table_slot(block.key.rip)];
     if (entry == cache_.address(block.code.indirect_entry)) entry = stubs_.exit_lookup;
+    if (found_at(block.key.rip).block == &block) found_at(block.key.rip) = {};
   });
   return {};
 }
@@ -144,7 +145,7 @@ ExitReason Translator::Impl::run(u64 budget) {
       pending_ = {};
       continue;
     }
-    const Mode mode = Mode::of(cpu_);
+    const Mode mode = this->mode();
     TranslatedBlock* block = mode.untranslatable() ? nullptr : find(mode);
     const bool had_none = block == nullptr && !mode.untranslatable();
     const cpu::Block* cold = nullptr;
@@ -188,29 +189,46 @@ ExitReason Translator::Impl::run(u64 budget) {
                         : ExitReason::BudgetSpent;
 }
 
+/// Mode::of, asked again only if something it looks at may have changed.
+Mode Translator::Impl::mode() {
+  const u64 controls = Mode::float_controls(cpu_);
+  if (known_mode_.epoch != cpu_.translation_epoch() || known_mode_.float_controls != controls) {
+    known_mode_ = {cpu_.translation_epoch(), controls, Mode::of(cpu_)};
+  }
+  return known_mode_.mode;
+}
+
 TranslatedBlock* Translator::Impl::find(Mode mode) {
   const CpuState& state = cpu_.state;
-  const u64 rip = state.rip();
   BlockKey key;
-  key.rip = rip;
+  key.rip = state.rip();
   key.mode = mode.key();
-  // Both only grow: the sum is the same while no mapping has changed and no block has died.
-  const u64 epoch = cpu_.mmu.generation() + blocks_.epoch();
-  Found& known = found_[(rip ^ rip >> 11) % kFound];
-  if (known.epoch == epoch && known.rip == rip && known.mode == key.mode && mode.code64()) return known.block;
-  LinearAddr address(rip);
+  LinearAddr address(key.rip);
   if (!mode.code64()) {
     const cpu::SegmentRegister& cs = state.segment(Seg::CS);
-    if (rip > cs.limit) return nullptr;
+    if (key.rip > cs.limit) return nullptr;
     key.code_base = cs.base;
-    address = LinearAddr((cs.base + rip) & 0xffff'ffff);
+    address = LinearAddr((cs.base + key.rip) & 0xffff'ffff);
   }
+  const Found& known = found_at(key.rip);
+  if (known.rip == key.rip && known.mode == key.mode && known.code_base == key.code_base && known.fetch_id != 0 &&
+      cpu_.mmu.table(mode.privilege()).fetch_ids[mmu::ShadowTlb::fetch_slot(address)] == known.fetch_id) {
+    return known.block;
+  }
+  TranslatedBlock* const block = find_by_page(key, address, mode);
+  // One number says nothing of a second page.
+  const bool is_kept = block != nullptr && !block->is_straddling();
+  if (is_kept) found_at(key.rip) = {key.rip, key.code_base, block, key.mode, block->fetch_id};
+  return block;
+}
+
+/// Finds a block by what is behind its address now.
+TranslatedBlock* Translator::Impl::find_by_page(const BlockKey& wanted, LinearAddr address, Mode mode) {
+  BlockKey key = wanted;
   const Result<mmu::Mmu::FetchPage> page = cpu_.mmu.fetch_page(address);
   if (!page.ok() || page.value().host == nullptr) return nullptr;
   key.physical = page.value().page.value | address.page_offset();
   TranslatedBlock* const block = blocks_.find(key);
-  // The walk for the page may have changed what the slots are: the epoch of before would not do.
-  if (block != nullptr) known = {cpu_.mmu.generation() + blocks_.epoch(), rip, key.mode, block};
   if (block != nullptr || address.page_offset() <= kPageSize - kLongestInstruction) return block;
   // The next page must not be touched unless the instruction goes on in it.
   if (!blocks_.has_straddling(key.physical, mode)) return nullptr;
@@ -252,7 +270,8 @@ void Translator::Impl::settle_pending(TranslatedBlock& block) {
   pending_ = {};
 }
 
-void Translator::Impl::enter(const TranslatedBlock& block, Mode mode) {
+/// Makes everything ready for translated code to begin with `block`; where that is.
+u64 Translator::Impl::prepare(const TranslatedBlock& block, Mode mode) {
   ++statistics_.entries;
   if (guard_is_open_) {
     mprotect(return_stack_ + kPageSize, kPageSize, PROT_NONE);
@@ -260,11 +279,16 @@ void Translator::Impl::enter(const TranslatedBlock& block, Mode mode) {
   }
   entered_mode_ = mode.key();
   entered_generation_ = cpu_.mmu.generation();
+  entered_code_base_ = block.key.code_base;
   const u64 bottom = word(Word::ReturnStack);
   *reinterpret_cast<u64*>(bottom) = mode.flat_code() ? stubs_.sentinel[block.table] : stubs_.exit_lookup;
   word(Word::Budget) = remaining() - static_cast<u64>(kBudgetSlack);
   word(Word::Flags) = pack_flags(cpu_.state.flags);
-  stubs_.enter(state_register(), cache_.address(block.code.linked_entry));
+  return cache_.address(block.code.linked_entry);
+}
+
+void Translator::Impl::enter(const TranslatedBlock& block, Mode mode) {
+  stubs_.enter(state_register(), prepare(block, mode));
 }
 
 /// Blocks whose sites miss often are translated again with the index.
@@ -340,7 +364,7 @@ TranslatedBlock* Translator::Impl::translate(const cpu::Block& cold, Mode mode) 
   const u32 number = blocks_.next_number();
   assembler_.setOffset(cache_.position());
   EmitRequest request{guest, plan, mode, rip, address};
-  request.fetch_id = cpu_.mmu.fetch_id(address.page(), PhysAddr(cold.physical).page());
+  request.fetch_id = block->fetch_id = cpu_.mmu.fetch_id(address.page(), PhysAddr(cold.physical).page());
   if (straddles) request.second_fetch_id = cpu_.mmu.fetch_id(next_page(address, mode), PhysAddr(second - 1));
   request.table = table;
   request.link_number = number * 2;

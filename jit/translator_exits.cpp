@@ -55,7 +55,32 @@ bool Translator::Impl::may_repeat(const CalloutRecord& record) {
   return has_budget && !has_news && !cpu_.needs_slow_mode() && !state.shutdown;
 }
 
-u32 Translator::Impl::callout(const CalloutRecord& record) {
+/// STI holds interrupts off for one instruction. While none waits nobody can tell: a new one would come of
+/// that instruction itself, and time is not up before it, since the budget ends earlier (kBudgetSlack).
+void Translator::Impl::settle_shadow() {
+  CpuState& state = cpu_.state;
+  if (state.interrupt_shadow && !state.mov_ss_shadow && !cpu_.intr()) state.interrupt_shadow = false;
+}
+
+/// Nobody has to look at anything, and what the translated code behind the instruction relies on still holds.
+bool Translator::Impl::goes_on_behind(const CalloutRecord& record) {
+  const CpuState& state = cpu_.state;
+  return state.rip() == record.next_rip && cpu_.mmu.generation() == entered_generation_ &&
+         mode().key() == entered_mode_ &&
+         (cpu_.code64() || state.segment(Seg::CS).base == entered_code_base_);
+}
+
+/// After a callout behind which translated code cannot go on: the place where it can, or 1 if the run loop
+/// must look. Older host return addresses are never returned to: they may belong to another mode.
+u64 Translator::Impl::go_on_elsewhere() {
+  constexpr u64 kLeave = 1;
+  const Mode now = mode();
+  TranslatedBlock* const block = now.untranslatable() ? nullptr : find(now);
+  if (block == nullptr || remaining() < static_cast<u64>(kBudgetSlack) + block->count) return kLeave;
+  return prepare(*block, now);
+}
+
+u64 Translator::Impl::callout(const CalloutRecord& record) {
   ++statistics_.callouts;
   events_before_ = outside_events();
   CpuState& state = cpu_.state;
@@ -64,7 +89,7 @@ u32 Translator::Impl::callout(const CalloutRecord& record) {
   unpack_flags(word(Word::Flags), state.flags);
   if (record.clear_adjust) state.flags.carries &= ~cpu::LazyFlags::kAdjust;
   if (record.touches_fpu) spill_x87();
-  const u64 epoch = cpu_.mode_epoch();
+  const cpu::LazyFlags flags = state.flags;
   Result<void> result = record.insn.handler(cpu_, record.insn);
   // A long string comes back after each stretch, so that interrupts may come between: none can, while
   // no time passes outside.
@@ -75,24 +100,22 @@ u32 Translator::Impl::callout(const CalloutRecord& record) {
     --word(Word::Budget);
     result = record.insn.handler(cpu_, record.insn);
   }
-  bool goes_on = result.ok();
-  if (!goes_on) {
+  if (!result.ok()) {
     state.rip() = record.rip;
     cpu_.raise(result.error());
-  } else {
-    goes_on = state.rip() == record.next_rip && !cpu_.attention && !state.halted && !state.shutdown &&
-              !state.interrupt_shadow && !state.mov_ss_shadow && !cpu_.needs_slow_mode() &&
-              cpu_.mmu.generation() == entered_generation_ &&
-              !(cpu_.intr() && cpu_.interrupts_enabled());
-    const bool may_differ = record.may_change_mode || cpu_.mode_epoch() != epoch;
-    if (goes_on && may_differ) goes_on = Mode::of(cpu_).key() == entered_mode_;
   }
-  if (goes_on) {
-    word(Word::Flags) = pack_flags(state.flags);
+  settle_shadow();
+  const bool is_quiet = !cpu_.attention && !state.halted && !state.shutdown && !state.interrupt_shadow &&
+                        !state.mov_ss_shadow && !cpu_.needs_slow_mode() &&
+                        !(cpu_.intr() && cpu_.interrupts_enabled());
+  if (is_quiet && result.ok() && goes_on_behind(record)) {
+    // Most handlers leave the flags alone.
+    const bool same = flags.result == state.flags.result && flags.carries == state.flags.carries;
+    if (!same || record.clear_adjust) word(Word::Flags) = pack_flags(state.flags);
     return 0;
   }
   word(Word::ExitInfo) = ExitInfo{ExitInfo::Kind::Callout}.pack();
-  return 1;
+  return is_quiet ? go_on_elsewhere() : 1;
 }
 
 u64 Translator::Impl::resume_after_fault(u64 pc, u64 address, u64& stack) {

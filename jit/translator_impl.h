@@ -53,10 +53,13 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   u64 state_register() const { return reinterpret_cast<u64>(&cpu_.state) + kStateBias; }
   u64 remaining() const { return end_ - cpu_.state.retired; }
 
+  Mode mode();
   TranslatedBlock* find(Mode mode);
+  TranslatedBlock* find_by_page(const BlockKey& key, LinearAddr address, Mode mode);
   u64 second_page(LinearAddr address, Mode mode);
   bool is_hot(cpu::Block& block);
   TranslatedBlock* translate(const cpu::Block& block, Mode mode);
+  u64 prepare(const TranslatedBlock& block, Mode mode);
   void enter(const TranslatedBlock& block, Mode mode);
   void after_exit();
   void undo_branch();
@@ -72,11 +75,14 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   u64 outside_events() const { return cpu_.mmu.counters().mmio + statistics_.invalidated + counters().blocks_invalidated; }
 
   static u32 miss_entry(void* self, u64 linear, u32 info) { return static_cast<Impl*>(self)->miss(linear, MissInfo::unpack(info)); }
-  static u32 callout_entry(void* self, void* record) {
+  static u64 callout_entry(void* self, void* record) {
     return static_cast<Impl*>(self)->callout(*static_cast<const CalloutRecord*>(record));
   }
   u32 miss(u64 linear, MissInfo info);
-  u32 callout(const CalloutRecord& record);
+  u64 callout(const CalloutRecord& record);
+  void settle_shadow();
+  bool goes_on_behind(const CalloutRecord& record);
+  u64 go_on_elsewhere();
 
   cpu::Cpu& cpu_;
   const TranslatorOptions options_;
@@ -94,17 +100,27 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   u64 end_ = 0;
   u32 entered_mode_ = 0;
   u64 entered_generation_ = 0;
+  u64 entered_code_base_ = 0;
   u64 events_before_ = 0;
   Pending pending_;
-  /// Where blocks were found last, by RIP, in 64-bit code.
+  /// Where blocks were found last, by RIP. Good while the block lives and its page is where it was,
+  /// which the number in the fetch table says.
   struct Found {
-    u64 epoch = 0;
     u64 rip = 0;
-    u32 mode = 0;
+    u64 code_base = 0;
     TranslatedBlock* block = nullptr;
+    u32 mode = 0;
+    u32 fetch_id = 0;
   };
-  static constexpr size_t kFound = 1024;
+  static constexpr size_t kFound = 2048;
+  Found& found_at(u64 rip) { return found_[(rip ^ rip >> 11) % kFound]; }
   std::array<Found, kFound> found_{};
+  /// The mode asked for last, and when.
+  struct {
+    u64 epoch = ~u64{0};
+    u64 float_controls = 0;
+    Mode mode;
+  } known_mode_;
   std::array<u32, cpu::EngineArea::kTables> table_owner_{};
   unsigned tables_used_ = 0;
   std::unordered_map<u64, u32> straddling_runs_;  // By physical address.
