@@ -62,7 +62,7 @@ enum class Word : unsigned {
   SiteInfo,
   SiteAddend,  ///< and has found.
   SizeMask,    ///< For PEXT: the size in MissInfo.
-  SiteListMask,  ///< For PEXT: a place in ShadowTlb::filled_sites.
+  CopyMask,    ///< For PEXT: a place in ShadowTlb::copies.
   AlignMasks,  ///< For PEXT: page number and misalignment of accesses of 1, 2, 4 ... 32 bytes.
   Groups = AlignMasks + 6,  ///< From here on: host addresses of checked groups.
 };
@@ -89,7 +89,7 @@ inline constexpr size_t kClasses = 3;
 
 /// Distances from r15 of the arrays of one shadow TLB.
 struct TlbOffsets {
-  i32 mask, read_tags, write_tags, addends, fetch_ids, sites, sites_filled, filled_sites;
+  i32 mask, read_tags, write_tags, addends, fetch_ids, sites, copies_made, copies, newest_copy;
 };
 TlbOffsets tlb_offsets(const cpu::Cpu& cpu, mmu::Mmu::PrivilegeClass which);
 

@@ -274,13 +274,21 @@ class StubWriter {
     a_.mov(ptr(x86::r15, x86::rcx), x86::r13);
     a_.mov(x86::r13, word(Word::SiteAddend));
     a_.mov(ptr(x86::r15, x86::rcx, 0, 8), x86::r13);
-    a_.mov(x86::r13, ptr(x86::r15, tlb.sites_filled));
-    a_.pext(x86::r13, x86::r13, word(Word::SiteListMask));
-    a_.lea(x86::ecx, ptr(x86::rcx, -tlb.sites));
-    a_.mov(x86::dword_ptr(x86::r15, x86::r13, 2, tlb.filled_sites), x86::ecx);
-    a_.mov(x86::r13, ptr(x86::r15, tlb.sites_filled));
+    // The table remembers the copy with the slot, so that it goes with the entry.
+    a_.mov(x86::r13, ptr(x86::r15, tlb.copies_made));
     a_.lea(x86::r13, ptr(x86::r13, 1));
-    a_.mov(ptr(x86::r15, tlb.sites_filled), x86::r13);
+    a_.mov(ptr(x86::r15, tlb.copies_made), x86::r13);
+    a_.pext(x86::rcx, x86::r14, ptr(x86::r15, tlb.mask));
+    a_.mov(x86::r13d, x86::dword_ptr(x86::r15, x86::rcx, 2, tlb.newest_copy));
+    a_.mov(word32(Word::SiteAddend), x86::r13d);
+    a_.mov(x86::r13, ptr(x86::r15, tlb.copies_made));
+    a_.mov(x86::dword_ptr(x86::r15, x86::rcx, 2, tlb.newest_copy), x86::r13d);
+    a_.pext(x86::r13, x86::r13, word(Word::CopyMask));
+    a_.mov(x86::ecx, word32(Word::SiteAddend));
+    a_.mov(x86::dword_ptr(x86::r15, x86::r13, 3, tlb.copies + static_cast<i32>(offsetof(mmu::ShadowTlb::Copy, before))), x86::ecx);
+    a_.mov(x86::rcx, word(Word::SiteSlot));
+    a_.lea(x86::ecx, ptr(x86::rcx, -tlb.sites));
+    a_.mov(x86::dword_ptr(x86::r15, x86::r13, 3, tlb.copies + static_cast<i32>(offsetof(mmu::ShadowTlb::Copy, site))), x86::ecx);
     a_.mov(x86::rcx, word(Word::SiteInfo));
     a_.ret();
   }

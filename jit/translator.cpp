@@ -187,7 +187,7 @@ Result<void, Error> Translator::Impl::set_up() {
   word(Word::CountMask64) = 63;
   word(Word::AdjustMask) = 0xef;
   word(Word::SizeMask) = 0x3ff;
-  word(Word::SiteListMask) = mmu::ShadowTlb::kSiteList - 1;
+  word(Word::CopyMask) = mmu::ShadowTlb::kCopies - 1;
   for (unsigned i = 0; i < 6; ++i) {
     const auto mask = static_cast<Word>(static_cast<unsigned>(Word::AlignMasks) + i);
     word(mask) = kPageMask | ((u64{1} << i) - 1);
@@ -295,7 +295,10 @@ TranslatedBlock* Translator::Impl::find(Mode mode) {
   // Both only grow: the sum is the same while no mapping has changed and no block has died.
   const u64 epoch = cpu_.mmu.generation() + blocks_.epoch();
   Found& known = found_[(rip ^ rip >> 11) % kFound];
-  if (known.epoch == epoch && known.rip == rip && known.mode == key.mode && mode.code64()) return known.block;
+  if (known.epoch == epoch && known.rip == rip && known.mode == key.mode && mode.code64() &&
+      cpu_.mmu.has_fetched(LinearAddr(rip))) {
+    return known.block;
+  }
   LinearAddr address(rip);
   if (!mode.code64()) {
     const cpu::SegmentRegister& cs = state.segment(Seg::CS);
@@ -445,7 +448,9 @@ u32 Translator::Impl::miss(u64 linear, MissInfo info) {
   ++statistics_.misses;
   const Access access = info.write ? Access::Write : Access::Read;
   const bool is_aligned = ((linear + info.first_offset) & info.alignment_mask) == 0;
-  if (is_aligned && cpu_.mmu.make_direct(LinearAddr(linear), info.size, access, info.reads_first)) return 1;
+  // A group's host address outlives other checks of its block, but not the entry that it came from.
+  const std::span<const u64> held(&word(Word::Groups), kGroupWords);
+  if (is_aligned && cpu_.mmu.make_direct(LinearAddr(linear), info.size, access, info.reads_first, held)) return 1;
   ++statistics_.slow_accesses;
   return 0;
 }
