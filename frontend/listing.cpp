@@ -38,8 +38,10 @@ struct Row {
 std::vector<Row> rows_of(const jit::Listing& listing, const cpu::Decoder& decoder) {
   std::vector<Row> rows;
   u64 address = listing.guest_rip;
-  for (size_t i = 0; i < listing.guest.size(); ++i) {
-    const cpu::Instruction& insn = listing.guest[i];
+  const size_t count = listing.guest.size();
+  for (size_t i = 0; i < std::max(count, count == 0 ? 0 : listing.host_offsets.size() / count * count); ++i) {
+    const cpu::Instruction& insn = listing.guest[i % count];
+    if (listing.guest_rips.size() == count) address = listing.guest_rips[i % count];
     Row row;
     row.address = address;
     row.bytes = hex(insn.bytes, std::min<size_t>(insn.length, kGuestBytes));
@@ -154,6 +156,7 @@ std::string jit_text(const cpu::Engine& engine, const jit::TranslatorOptions& op
                             std::to_string(options.cache_bytes));
   line("TB count", std::to_string(s.live_blocks) + " live, " + std::to_string(s.blocks) +
                        " translated");
+  count("trace count", s.traces);
   line("TB avg target size", formatted("%.1f bytes, %.1f instructions",
                                        ratio(s.guest_bytes, s.blocks),
                                        ratio(s.guest_instructions, s.blocks)));

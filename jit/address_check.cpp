@@ -45,7 +45,7 @@ void Emitter::emit_offset(const Gpq& to, const AddressForm& form) {
     return;
   }
   const auto host_of = [&](u8 guest, const Gpq& scratch) {
-    if (kHome[guest] != kNoHome) return x86::gpq(kHome[guest]);
+    if (home_[guest] != kNoHome) return x86::gpq(home_[guest]);
     a_.mov(scratch, ptr(x86::r15, gpr_offset(guest)));
     return scratch;
   };
@@ -90,27 +90,25 @@ void Emitter::emit_linear(const AddressForm& form, unsigned size, std::vector<u3
   a_.lea(x86::r14d, ptr(x86::r14, x86::rcx));
 }
 
-/// `folds`: r13 becomes the host address. Else it may be what is to be added to the linear address, if
-/// that stands in a register: the result says so.
-bool Emitter::emit_check(size_t i, const AddressForm& form, MissInfo info, bool folds) {
+/// `folds`: r13 becomes the host address. Else it is what is to be added to the linear address.
+void Emitter::emit_check(size_t i, const AddressForm& form, MissInfo info, bool folds) {
   Miss miss;
   miss.retry = here();
-  miss.instruction = i;
+  miss.place = place_of(i);
   miss.form = form;
   miss.info = info;
-  miss.is_direct = is_direct(form) && (request_->sites || form.displacement == 0);
+  miss.is_direct = is_direct(form);
   if (!miss.is_direct) {
     std::vector<u32> outside;
     emit_linear(form, info.size, &outside);
-    for (const u32 jump : outside) tail_jumps_.push_back({jump, i});
+    for (const u32 jump : outside) tail_jumps_.push_back({jump, place_of(i)});
   }
-  if (request_->sites) {
+  if (has_site()) {
     emit_site_check(i, info, folds, miss);
   } else {
     emit_index_check(i, info, folds, miss);
   }
   misses_.push_back(miss);
-  return miss.is_direct && !folds;
 }
 
 /// Compares with what this place found last. The address of the data needs nothing that depends on
@@ -118,13 +116,15 @@ bool Emitter::emit_check(size_t i, const AddressForm& form, MissInfo info, bool 
 void Emitter::emit_site_check(size_t i, MissInfo info, bool folds, Miss& miss) {
   const AddressForm& form = miss.form;
   const size_t privilege = static_cast<size_t>(request_->mode.privilege());
-  u16& next = next_site_[privilege][info.write];
-  const u16 number = static_cast<u16>(2 * next + info.write);
-  next = static_cast<u16>((next + 1) % (mmu::ShadowTlb::kSites / 2));
-  out_.tlb_sites.push_back(number);
+  constexpr u16 kShare = mmu::ShadowTlb::kSites / 4;
+  u16& next = next_site_[privilege][info.write][request_->loops];
+  const u16 number = static_cast<u16>(2 * (next + request_->loops * kShare) + info.write);
+  next = static_cast<u16>((next + 1) % kShare);
+  const u64 address = request_->linear.value + (request_->plan.instructions[i].rip - request_->rip);
+  out_.tlb_sites.push_back({number, static_cast<u16>(address & kPageOffsetMask)});
   miss.site = tlb_.sites + static_cast<i32>(number * sizeof(mmu::ShadowTlb::Site));
   a_.mov(x86::r13, ptr(x86::r15, miss.site));
-  const Mem added = miss.is_direct ? ptr(x86::r13, x86::gpq(kHome[form.base]), 0, static_cast<i32>(form.displacement))
+  const Mem added = miss.is_direct ? ptr(x86::r13, x86::gpq(home_[form.base]), 0, static_cast<i32>(form.displacement))
                                    : ptr(x86::r13, x86::r14);
   a_.lea(x86::rcx, added);  // Distance from the page's beginning.
   if (may_spoil_flags(i)) {
@@ -148,13 +148,14 @@ void Emitter::emit_site_check(size_t i, MissInfo info, bool folds, Miss& miss) {
   is_suspect_ = request_->mode.code64();
   miss.hit = here();
   a_.mov(x86::r13, ptr(x86::r15, miss.site + 8));
-  if (!miss.is_direct || folds) a_.lea(x86::r13, added);
+  if (folds) a_.lea(x86::r13, added);
 }
 
 /// The linear address is a register at home, with a displacement where it cannot wrap: host
 /// instructions can use it as it stands.
 bool Emitter::is_direct(const AddressForm& form) const {
-  if (form.index != cpu::kZeroRegister || form.base >= 16 || kHome[form.base] == kNoHome) return false;
+  if (form.index != cpu::kZeroRegister || form.base >= 16 || home_[form.base] == kNoHome) return false;
+  if (!has_site() && form.displacement != 0) return false;
   const Mode mode = request_->mode;
   if (mode.code64()) return form.bytes == 8 && form.segment != Seg::FS && form.segment != Seg::GS;
   return form.bytes == 4 && form.displacement == 0 && mode.shape(form.segment) == SegmentShape::Flat;
@@ -164,8 +165,7 @@ bool Emitter::is_direct(const AddressForm& form) const {
 void Emitter::emit_index_check(size_t i, MissInfo info, bool folds, Miss& miss) {
   const Mem tag = ptr(x86::r15, x86::r13, 3, info.write ? tlb_.write_tags : tlb_.read_tags);
   const Mem addend = ptr(x86::r15, x86::r13, 3, tlb_.addends);
-  const Gpq linear = miss.is_direct ? x86::gpq(kHome[miss.form.base]) : x86::r14;
-  const bool adds = !miss.is_direct || folds;
+  const Gpq linear = miss.is_direct ? x86::gpq(home_[miss.form.base]) : x86::r14;
   const i32 last = info.size - 1;
   a_.pext(x86::r13, linear, ptr(x86::r15, tlb_.mask));
   if (may_spoil_flags(i)) {
@@ -174,12 +174,12 @@ void Emitter::emit_index_check(size_t i, MissInfo info, bool folds, Miss& miss) 
     a_.add(x86::rcx, tag);
     miss.jump = jump_if_placeholder(5);  // Not zero.
     a_.mov(x86::r13, addend);
-    if (adds) a_.lea(x86::r13, ptr(x86::r13, linear));
+    if (folds) a_.lea(x86::r13, ptr(x86::r13, linear));
     note_spoilt(i);
   } else {
     a_.mov(x86::rcx, tag);
     a_.mov(x86::r13, addend);
-    if (adds) a_.lea(x86::r13, ptr(x86::r13, linear));
+    if (folds) a_.lea(x86::r13, ptr(x86::r13, linear));
     if (last != 0) a_.lea(x86::r14, ptr(linear, last));
     a_.shrx(x86::r14, last != 0 ? x86::r14 : linear, x86::r15);
     a_.lea(x86::rcx, ptr(x86::rcx, x86::r14));
@@ -188,8 +188,8 @@ void Emitter::emit_index_check(size_t i, MissInfo info, bool folds, Miss& miss) 
 }
 
 void Emitter::note_spoilt(size_t i) {
-  flags_are_spoilt_ = true;
-  tail_states_[i].flags_of = flag_source_;
+  now_.flags_are_spoilt = true;
+  tail_states_[place_of(i)].flags_of = now_.flag_source;
 }
 
 void Emitter::emit_miss(const Miss& miss) {
@@ -206,19 +206,21 @@ void Emitter::emit_miss(const Miss& miss) {
   }
   a_.long_().call(stubs_.miss);
   emit_jump_to(miss.retry);
-  tail_jumps_.push_back({jump_placeholder(), miss.instruction});
+  tail_jumps_.push_back({jump_placeholder(), miss.place});
 }
 
-HostMemory Emitter::emit_access(size_t i, const MemoryUse& use) {
+HostMemory Emitter::emit_access(size_t i, const MemoryUse& use, bool spares_r14) {
   HostMemory host;
   host.base = kR13;
   if (use.group < 0) {
-    const bool is_direct = emit_check(i, use.form, {use.size, use.write, false, use.alignment_mask, 0}, false);
+    const bool stands_in_home = is_direct(use.form);
+    // Without flags the index form spends R14 itself.
+    const bool folds = !stands_in_home && (spares_r14 || (!has_site() && !may_spoil_flags(i)));
+    emit_check(i, use.form, {use.size, use.write, false, use.alignment_mask, 0}, folds);
     group_at_hand_ = -1;
-    if (is_direct) {
-      host.index = kHome[use.form.base];
-      host.displacement = static_cast<i32>(use.form.displacement);
-    }
+    if (folds) return host;
+    host.index = stands_in_home ? home_[use.form.base] : u8{kR14};
+    if (stands_in_home) host.displacement = static_cast<i32>(use.form.displacement);
     return host;
   }
   Group& group = groups_[static_cast<size_t>(use.group)];
@@ -240,7 +242,7 @@ HostMemory Emitter::emit_access(size_t i, const MemoryUse& use) {
 
 void Emitter::note_site(bool is_store) {
   out_.memory_sites.push_back({here(), is_store});
-  if (is_suspect_) out_.faults.push_back({here(), static_cast<u32>(at_hand_)});
+  if (is_suspect_) out_.faults.push_back({here(), static_cast<u32>(place_of(at_hand_))});
   is_suspect_ = false;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <Zydis/Zydis.h>
+#include <boost/container/small_vector.hpp>
 
 #include "cpu/instruction_table.h"
 #include "cpu/interpreter/host_thunk.h"
@@ -392,7 +393,7 @@ class Grouping {
 
 bool may_leave(const PlannedInstruction& planned) {
   return !planned.uses.empty() || planned.treatment == Treatment::Callout ||
-         planned.treatment == Treatment::Interpret;
+         planned.treatment == Treatment::Interpret || planned.treatment == Treatment::JumpIf;
 }
 
 /// A division may raise #DE; vector accesses are uses already.
@@ -485,19 +486,34 @@ u32 registers_written(const Instruction& insn, Treatment treatment) {
   return written;
 }
 
-BlockPlan plan_block(std::span<const Instruction> block, Mode mode, u64 rip, PlanOptions options) {
+BlockPlan plan_block(std::span<const Instruction> block, Mode mode, std::span<const u64> rips, PlanOptions options) {
   BlockPlan plan;
-  for (const Instruction& insn : block) {
+  for (size_t i = 0; i < block.size(); ++i) {
     PlannedInstruction planned;
-    planned.rip = rip;
-    planned.treatment = treat(insn, mode);
-    add_uses(insn, mode, planned);
+    planned.rip = rips[i];
+    planned.treatment = treat(block[i], mode);
+    add_uses(block[i], mode, planned);
     plan.instructions.push_back(planned);
-    rip += insn.length;
     if (planned.treatment == Treatment::Interpret) break;  // Nothing behind it is reached.
   }
   if (options.groups) Grouping(block, mode, plan).run();
   return plan;
+}
+
+BlockPlan plan_block(std::span<const Instruction> block, Mode mode, u64 rip, PlanOptions options) {
+  boost::container::small_vector<u64, kMaxBlockInstructions> rips;
+  for (const Instruction& insn : block) {
+    rips.push_back(rip);
+    rip += insn.length;
+  }
+  return plan_block(block, mode, std::span<const u64>(rips.data(), rips.size()), options);
+}
+
+bool may_be_passed_by(const Instruction& insn, Mode mode) {
+  const bool is_branch = cpu::instruction_row(insn.mnemonic).translation == cpu::Translation::branch;
+  const Treatment treatment = is_branch ? treat_any(insn, mode) : Treatment::Interpret;
+  const bool is_direct = insn.operand[0].kind == OperandKind::Relative;
+  return is_direct && (treatment == Treatment::JumpIf || treatment == Treatment::Jump);
 }
 
 bool flags_are_seen_before(std::span<const Instruction> block, const BlockPlan& plan, size_t index,

@@ -1,6 +1,6 @@
 #pragma once
 
-// A block looked at before it is translated: what each instruction becomes, which memory it touches,
+// A block or trace looked at before it is translated: what each instruction becomes, which memory it touches,
 // and which accesses one check can cover.
 //
 // Accesses off one base register that lie close together form a *group*: the first of them checks
@@ -19,7 +19,8 @@
 
 namespace doppel::jit {
 
-inline constexpr unsigned kMaxBlockInstructions = 32;
+/// Of the longest traces; the interpreter's blocks are shorter.
+inline constexpr unsigned kMaxBlockInstructions = 64;
 
 /// What becomes of an instruction.
 enum class Treatment : u8 {
@@ -82,7 +83,9 @@ struct PlanOptions {
   bool groups = true;
 };
 
-/// Plans `block`, whose first byte is at `rip` (offset in CS).
+/// Plans `block`, whose instructions are at `rips` (offsets in CS).
+BlockPlan plan_block(std::span<const cpu::Instruction> block, Mode mode, std::span<const u64> rips, PlanOptions options);
+/// As above; its first byte is at `rip`, and each instruction follows the one before.
 BlockPlan plan_block(std::span<const cpu::Instruction> block, Mode mode, u64 rip, PlanOptions options);
 
 /// Whether a flag in `mask` may be looked at after instruction `index` before it is set again:
@@ -93,6 +96,9 @@ bool flags_are_seen(std::span<const cpu::Instruction> block, const BlockPlan& pl
 /// As above, before instruction `index`.
 bool flags_are_seen_before(std::span<const cpu::Instruction> block, const BlockPlan& plan,
                            size_t index, u16 mask);
+
+/// A branch that a trace may go on behind: its target is known.
+bool may_be_passed_by(const cpu::Instruction& insn, Mode mode);
 
 /// Index of the operand of this kind, or 4.
 unsigned operand_of(const cpu::Instruction& insn, cpu::OperandKind kind);

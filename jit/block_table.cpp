@@ -37,6 +37,7 @@ u32 BlockTable::next_number() const {
 TranslatedBlock& BlockTable::insert(std::unique_ptr<TranslatedBlock> block) {
   TranslatedBlock& inserted = *block;
   inserted.number = next_number();
+  inserted.targets.resize(inserted.code.links.size());
   if (free_numbers_.empty()) {
     numbers_.push_back(&inserted);
   } else {

@@ -35,14 +35,18 @@ struct TranslatedBlock {
   BlockKey key;
   u32 number = 0;
   u16 count = 0;
-  u16 size_bytes = 0;
+  u16 size_bytes = 0;      ///< From the lowest byte to the highest.
+  u64 first = 0;           ///< The lowest: guest-physical address.
+  std::vector<u16> offsets;  ///< Of a trace: where its instructions are, from `first`. Others follow each other.
   bool is_alive = true;
   bool has_groups = false;
-  u32 left = 0;            ///< Times it was left to the interpreter.
+  bool is_trace = false;   ///< Made because it is hot: jit/translator_traces.cpp.
+  u32 left = 0;            ///< Times it was left because an access reached over the end of its page.
+  u32 heat = 0;            ///< Times a sample found it running.
   unsigned table = 0;
   u32 fetch_id = 0;        ///< Of its page, see Mmu::fetch_id.
   EmittedBlock code;
-  std::array<TranslatedBlock*, 2> targets{};  ///< Where its links lead, null while they ask.
+  boost::container::small_vector<TranslatedBlock*, 2> targets;  ///< Where its links lead, null while they ask.
   struct Incoming {
     TranslatedBlock* from;
     u8 link;
@@ -57,8 +61,8 @@ struct TranslatedBlock {
     u64 bytes;
   };
   Part part_in(u64 page_number) const {
-    const u64 here = std::min<u64>(size_bytes, kPageSize - (key.physical & kPageOffsetMask));
-    if (page_number == key.physical >> kPageShift) return {PhysAddr(key.physical), here};
+    const u64 here = std::min<u64>(size_bytes, kPageSize - (first & kPageOffsetMask));
+    if (page_number == first >> kPageShift) return {PhysAddr(first), here};
     return {PhysAddr(key.second_page - 1), size_bytes - here};
   }
 };

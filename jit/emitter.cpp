@@ -38,10 +38,10 @@ void Emitter::set(const Gpq& reg, u64 value) {
 }
 
 void Emitter::load_guest(const Gpq& to, unsigned guest) {
-  if (kHome[guest] == kNoHome) {
+  if (home_[guest] == kNoHome) {
     a_.mov(to, ptr(x86::r15, gpr_offset(guest)));
   } else {
-    a_.mov(to, x86::gpq(kHome[guest]));
+    a_.mov(to, x86::gpq(home_[guest]));
   }
 }
 
@@ -84,44 +84,122 @@ void Emitter::compare_target(u64 value) {
   a_.lea(x86::rcx, ptr(x86::rcx, x86::r14));
 }
 
-EmittedBlock Emitter::emit(const EmitRequest& request) {
+void Emitter::begin(const EmitRequest& request) {
   request_ = &request;
   tlb_ = tlb_of_class_[static_cast<size_t>(request.mode.privilege())];
   out_ = {};
-  groups_ = request.plan.groups;
-  for (Group& group : groups_) group.is_begun = false;
-  group_at_hand_ = -1;
-  vectors_ready_ = x87_ready_ = ended_ = adjust_is_stale_ = false;
-  flag_source_.reset();
-  flags_are_spoilt_ = false;
-  x87_note_ = {};
+  now_ = {};
+  home_ = kHome;
+  ended_ = in_loop_ = false;
   misses_.clear();
   pending_links_.clear();
+  side_exits_.clear();
   tail_jumps_.clear();
   budget_jumps_.clear();
+  ways_back_.clear();
   out_.begin = here();
-  emit_entries();
-  choose_charge();
   const size_t count = request.plan.instructions.size();
   out_.last_rip = request.plan.instructions[count - 1].rip;
-  for (size_t i = 0; i < count && !ended_; ++i) {
-    out_.instruction_offsets.push_back(here() - out_.begin);
-    at_hand_ = i;
-    is_suspect_ = false;
-    tail_states_[i] = {adjust_is_stale_, x87_note_, {}};
-    if (flags_are_spoilt_) tail_states_[i].flags_of = flag_source_;
-    if (i == charge_at_) emit_budget();
-    emit_instruction(i);
-    follow_flags(i);
+  is_loop_ = closes_loop();
+  swaps_ = choose_homes(request.block, request.plan, is_loop_);
+}
+
+u64 Emitter::next_rip(size_t i) const {
+  return mask_code(request_->plan.instructions[i].rip + request_->block[i].length);
+}
+
+/// The last instruction leads back to the first, by itself or by what follows it.
+bool Emitter::closes_loop() const {
+  const size_t last = request_->plan.instructions.size() - 1;
+  const cpu::Instruction& insn = request_->block[last];
+  switch (request_->plan.instructions[last].treatment) {
+    case Treatment::Jump:
+      return insn.operand[0].kind == cpu::OperandKind::Relative && leads_back(relative_target(last));
+    case Treatment::JumpIf:
+      return leads_back(relative_target(last)) || leads_back(next_rip(last));
+    default:
+      return !insn.ends_block && leads_back(next_rip(last));
   }
-  if (!ended_) {
-    const PlannedInstruction& last = request.plan.instructions[count - 1];
-    settle();
-    emit_link(mask_code(last.rip + request.block[count - 1].length));
+}
+
+EmittedBlock Emitter::emit(const EmitRequest& request) {
+  begin(request);
+  emit_entries();
+  choose_charge();
+  take_homes();
+  emit_body();
+  if (is_loop_) {
+    begin_loop();
+    emit_body();
   }
   emit_cold();
   out_.end = here();
   return std::move(out_);
+}
+
+void Emitter::emit_body() {
+  const size_t count = request_->plan.instructions.size();
+  groups_ = request_->plan.groups;
+  for (Group& group : groups_) group.is_begun = false;
+  group_at_hand_ = -1;
+  ended_ = false;
+  for (size_t i = 0; i < count && !ended_; ++i) {
+    out_.instruction_offsets.push_back(here() - out_.begin);
+    at_hand_ = i;
+    is_suspect_ = false;
+    TailState& tail = tail_states_[place_of(i)];
+    tail = {now_.adjust_is_stale, i >= charge_at_, now_.x87_note, {}};
+    if (now_.flags_are_spoilt) tail.flags_of = now_.flag_source;
+    if (i == charge_at_) emit_budget();
+    emit_instruction(i);
+    follow_flags(i);
+  }
+  if (ended_) return;
+  if (is_loop_) {
+    at_way_back_ = now_;
+    emit_way_back(jump_placeholder());
+  } else {
+    settle();
+    emit_link(next_rip(count - 1));
+  }
+}
+
+/// What is known at the end of the first body is known at the end of the second: it holds whenever the
+/// second begins.
+void Emitter::begin_loop() {
+  a_.align(AlignMode::kCode, 32);
+  loop_begin_ = here();
+  for (const u32 jump : ways_back_) patch_here(jump);
+  const size_t last = request_->plan.instructions.size() - 1;
+  now_ = at_way_back_;
+  follow_flags(last);
+  in_loop_ = true;
+  charge_at_ = 0;
+  charge_spoils_ = !flags_are_seen_before(request_->block, request_->plan, 0, rflags::kArithmetic);
+}
+
+void Emitter::emit_way_back(u32 jump) {
+  if (!in_loop_) {
+    ways_back_.push_back(jump);
+    return;
+  }
+  const i32 distance = static_cast<i32>(loop_begin_ - (jump + 4));
+  std::memcpy(a_.bufferData() + jump, &distance, sizeof distance);
+}
+
+void Emitter::take_homes() {
+  for (const HomeSwap& swap : swaps_) {
+    a_.mov(ptr(x86::r15, gpr_offset(swap.leaves)), x86::gpq(swap.host));
+    a_.mov(x86::gpq(swap.host), ptr(x86::r15, gpr_offset(swap.comes)));
+  }
+  home_ = homes_with(swaps_);
+}
+
+void Emitter::leave_homes() {
+  for (const HomeSwap& swap : swaps_) {
+    a_.mov(ptr(x86::r15, gpr_offset(swap.comes)), x86::gpq(swap.host));
+    a_.mov(x86::gpq(swap.host), ptr(x86::r15, gpr_offset(swap.leaves)));
+  }
 }
 
 void Emitter::emit_entries() {
@@ -171,19 +249,21 @@ void Emitter::choose_charge() {
 
 void Emitter::emit_budget() {
   const i32 count = static_cast<i32>(request_->plan.instructions.size());
-  const i32 budget = word_offset(Word::Budget);
-  if (charge_spoils_) {
-    a_.sub(x86::qword_ptr(x86::r15, budget), count);
-    budget_jumps_.push_back(jump_if_placeholder(8));  // Negative.
-    flag_source_.reset();
-    flags_are_spoilt_ = false;
+  const size_t place = place_of(charge_at_);
+  if (charge_spoils_ || may_spoil_flags(charge_at_)) {
+    a_.sub(x86::gpq(kBudget), count);
+    budget_jumps_.push_back({jump_if_placeholder(8), place});  // Negative.
+    if (charge_spoils_) {
+      now_.flag_source.reset();
+      now_.flags_are_spoilt = false;
+    } else {
+      note_spoilt(charge_at_);
+    }
     return;
   }
-  a_.mov(x86::rcx, ptr(x86::r15, budget));
-  a_.lea(x86::rcx, ptr(x86::rcx, -count));
-  a_.mov(ptr(x86::r15, budget), x86::rcx);
-  a_.movzx(x86::ecx, x86::byte_ptr(x86::r15, budget + 7));
-  unless_rcx_zero([&] { budget_jumps_.push_back(jump_placeholder()); });
+  a_.lea(x86::gpq(kBudget), ptr(x86::gpq(kBudget), -count));
+  a_.pext(x86::rcx, x86::gpq(kBudget), ptr(x86::r15, word_offset(Word::SignMask)));
+  unless_rcx_zero([&] { budget_jumps_.push_back({jump_placeholder(), place}); });
 }
 
 void Emitter::emit_instruction(size_t i) {
@@ -205,7 +285,7 @@ void Emitter::emit_instruction(size_t i) {
 }
 
 void Emitter::leave_to_interpreter(size_t i) {
-  tail_jumps_.push_back({jump_placeholder(), i});
+  tail_jumps_.push_back({jump_placeholder(), place_of(i)});
   ended_ = true;
 }
 
@@ -218,72 +298,85 @@ void Emitter::emit_callout(size_t i) {
   record->rip = planned.rip;
   record->next_rip = mask_code(planned.rip + insn.length);
   record->not_retired = static_cast<u8>(count - i - 1);
-  record->clear_adjust = adjust_is_stale_;
+  record->clear_adjust = now_.adjust_is_stale;
   record->touches_fpu = cpu::is_float_row(insn.mnemonic);
   emit_x87_pointers();
   a_.mov(x86::rcx, reinterpret_cast<u64>(record.get()));
   a_.call(stubs_.callout);
   out_.callouts.push_back(std::move(record));
   group_at_hand_ = -1;
-  vectors_ready_ = x87_ready_ = false;
-  adjust_is_stale_ = false;
+  now_.vectors_ready = now_.x87_ready = false;
+  now_.adjust_is_stale = false;
 }
 
 void Emitter::emit_link(u64 target, bool is_call) {
   pending_links_.push_back({is_call ? call_placeholder() : jump_placeholder(), target});
 }
 
-void Emitter::emit_tail(size_t i) {
-  const size_t count = request_->plan.instructions.size();
-  x87_note_ = tail_states_[i].x87;
+/// Leaves before the instruction at `place`, for the interpreter.
+void Emitter::emit_tail(size_t place) {
+  const size_t i = instruction_at(place);
+  const TailState& tail = tail_states_[place];
+  now_.x87_note = tail.x87;
   emit_x87_pointers();
   set(x86::r14, request_->plan.instructions[i].rip);
   a_.mov(x86::dword_ptr(x86::r15, word_offset(Word::LinkNumber)), request_->block_number);
-  if (tail_states_[i].flags_of.has_value()) emit_flags_again(*tail_states_[i].flags_of);
-  const i8 not_retired = static_cast<i8>(i < charge_at_ ? -static_cast<int>(i) : static_cast<int>(count - i));
-  const ExitInfo info{ExitInfo::Kind::Interpret, not_retired, tail_states_[i].clear_adjust};
-  a_.mov(x86::ecx, info.pack());
+  if (tail.flags_of.has_value()) emit_flags_again(*tail.flags_of);
+  leave_homes();
+  const int left = static_cast<int>(request_->plan.instructions.size() - i);
+  const i8 not_retired = static_cast<i8>(tail.is_charged ? left : -static_cast<int>(i));
+  a_.mov(x86::ecx, ExitInfo{ExitInfo::Kind::Interpret, not_retired, tail.clear_adjust}.pack());
   a_.long_().jmp(stubs_.exit);
+}
+
+/// What the branch passes by has been charged for.
+void Emitter::emit_side_exits() {
+  for (const SideExit& exit : side_exits_) {
+    patch_here(exit.jump);
+    now_ = exit.progress;
+    settle();
+    const i32 passed = static_cast<i32>(request_->plan.instructions.size() - (exit.instruction + 1));
+    a_.lea(x86::gpq(kBudget), ptr(x86::gpq(kBudget), passed));
+    emit_link(exit.target);
+  }
 }
 
 void Emitter::emit_cold() {
   for (const Miss& miss : misses_) emit_miss(miss);
-  // One tail for each instruction that something leads to.
-  for (size_t i = 0; i < request_->plan.instructions.size(); ++i) {
-    u32 tail = 0;
-    for (const TailJump& jump : tail_jumps_) {
-      if (jump.instruction != i) continue;
-      if (tail == 0) {
-        tail = here();
-        emit_tail(i);
-      }
-      const i32 distance = static_cast<i32>(tail - (jump.jump + 4));
-      std::memcpy(a_.bufferData() + jump.jump, &distance, sizeof distance);
+  // One tail for each place that something leads to.
+  std::array<u32, kPlaces> tails{};
+  const auto tail_of = [&](size_t place) {
+    if (tails[place] == 0) {
+      tails[place] = here();
+      emit_tail(place);
     }
-    for (FaultSite& site : out_.faults) {
-      if (site.cold != i) continue;  // Until now: the instruction.
-      if (tail == 0) {
-        tail = here();
-        emit_tail(i);
-      }
-      site.cold = tail;
-    }
+    return tails[place];
+  };
+  for (const TailJump& jump : tail_jumps_) {
+    const i32 distance = static_cast<i32>(tail_of(jump.place) - (jump.jump + 4));
+    std::memcpy(a_.bufferData() + jump.jump, &distance, sizeof distance);
   }
-  for (const u32 jump : budget_jumps_) {
-    patch_here(jump);
-    x87_note_ = tail_states_[charge_at_].x87;
+  for (FaultSite& site : out_.faults) site.cold = tail_of(site.cold);  // Until now: the place.
+  for (const BudgetJump& budget : budget_jumps_) {
+    patch_here(budget.jump);
+    const size_t i = instruction_at(budget.place);
+    const TailState& tail = tail_states_[budget.place];
+    now_.x87_note = tail.x87;
     emit_x87_pointers();
-    const size_t left = request_->plan.instructions.size() - charge_at_;
-    const ExitInfo info{ExitInfo::Kind::Budget, static_cast<i8>(left), false};
-    set(x86::r14, request_->plan.instructions[charge_at_].rip);
-    a_.mov(x86::ecx, info.pack());
+    set(x86::r14, request_->plan.instructions[i].rip);
+    a_.mov(x86::dword_ptr(x86::r15, word_offset(Word::LinkNumber)), request_->block_number);
+    if (tail.flags_of.has_value()) emit_flags_again(*tail.flags_of);
+    leave_homes();
+    const i8 left = static_cast<i8>(request_->plan.instructions.size() - i);
+    a_.mov(x86::ecx, ExitInfo{ExitInfo::Kind::Budget, left, tail.clear_adjust}.pack());
     a_.long_().jmp(stubs_.exit);
   }
+  emit_side_exits();
   for (const PendingLink& link : pending_links_) {
     const u32 cold = here();
     patch_here(link.jump);
     set(x86::r14, link.target);
-    const u32 number = request_->link_number + static_cast<u32>(out_.links.size());
+    const u32 number = request_->block_number * kLinksPerBlock + static_cast<u32>(out_.links.size());
     a_.mov(x86::dword_ptr(x86::r15, word_offset(Word::LinkNumber)), number);
     a_.mov(x86::ecx, ExitInfo{ExitInfo::Kind::Link}.pack());
     a_.long_().jmp(stubs_.exit);

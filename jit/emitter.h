@@ -7,6 +7,8 @@
 //     [linked entry]    budget                                 -> spent: cold
 //     body              one piece for each guest instruction
 //     links             jumps to what follows, patched when it is known
+//     [loop]            body and links once more, if the block jumps back to its beginning: who
+//                       comes from there leaves its flags in a known way
 //     [cold]            misses, exits, links that are not patched yet
 //
 // Flags are the guest's all the way: what must compare something does so without them (LEA and
@@ -18,10 +20,13 @@
 #include <vector>
 
 #include <asmjit/x86.h>
+#include <boost/container/small_vector.hpp>
 
 #include "jit/block_plan.h"
+#include "jit/home_choice.h"
 #include "jit/host_flags.h"
 #include "jit/layout.h"
+#include "jit/operand_setup.h"
 #include "jit/reencode.h"
 #include "jit/stubs.h"
 #include "jit/verifier.h"
@@ -37,6 +42,9 @@ struct CalloutRecord {
   bool clear_adjust = false;
   bool touches_fpu = false;  ///< The x87 unit must be in the CpuState.
 };
+
+/// Links of one block have numbers below this.
+inline constexpr u32 kLinksPerBlock = 64;
 
 /// Where a jump to another block is, for patching.
 struct LinkSite {
@@ -57,12 +65,16 @@ struct EmittedBlock {
   u32 indirect_entry = 0, page_entry = 0, linked_entry = 0;
   u64 last_rip = 0;       ///< Of the last instruction,
   u32 stack_released = 0; ///< and by how much it has moved the stack pointer, if it is RET.
-  boost::container::static_vector<LinkSite, 2> links;
+  boost::container::small_vector<LinkSite, 2> links;  // Most blocks have no more.
   std::vector<FaultSite> faults;
   std::vector<std::unique_ptr<CalloutRecord>> callouts;
   std::vector<u32> instruction_offsets;
   std::vector<MemorySite> memory_sites;
-  std::vector<u16> tlb_sites;  ///< Numbers of the ShadowTlb::Site that it uses.
+  struct SiteUse {
+    u16 number = 0;       ///< Of the ShadowTlb::Site,
+    u16 page_offset = 0;  ///< and where in its page the instruction is that uses it.
+  };
+  std::vector<SiteUse> tlb_sites;
 };
 
 /// What the block is and may rely on.
@@ -75,9 +87,10 @@ struct EmitRequest {
   u32 fetch_id = 0;       ///< Of its page, see Mmu::fetch_id.
   u32 second_fetch_id = 0;  ///< Of the page after it, if the instruction lies in both; else 0.
   unsigned table = 0;     ///< Jump table of the mode.
-  u32 link_number = 0;    ///< Identifies the first link to C++; the second is one more.
   u32 block_number = 0;
-  bool sites = true;      ///< Accesses remember the page they found last; else the index is looked at.
+  /// Bit n: accesses of instruction n wander and look at the index; others remember the page they found last.
+  u64 wanders = 0;
+  bool loops = false;     ///< If it jumps back to its beginning, that is made fast.
 };
 
 class Emitter {
@@ -89,23 +102,35 @@ class Emitter {
 
   /// Emits at the assembler's position. The caller has made sure of `bytes_needed` bytes.
   EmittedBlock emit(const EmitRequest& request);
-  static size_t bytes_needed(size_t instructions) { return 512 + instructions * 420; }
+  static size_t bytes_needed(size_t instructions, bool loops) { return (512 + instructions * 420) * (loops ? 2 : 1); }
 
  private:
   using Mem = asmjit::x86::Mem;
   using Gpq = asmjit::x86::Gpq;
 
   // ---- emitter.cpp: the frame of a block -------------------------------------------------------
+  void begin(const EmitRequest& request);
   void emit_entries();
   void emit_page_check(LinearAddr address, u32 fetch_id);
+  void emit_body();
+  void begin_loop();
   void choose_charge();
   void emit_budget();
+  void take_homes();
+  /// Guest registers go back to where they are outside. Changes no flag.
+  void leave_homes();
+  bool closes_loop() const;
+  /// A direct branch at `i`, or what follows it, leads to the first instruction.
+  bool leads_back(u64 target) const { return request_->loops && target == request_->rip; }
+  u64 next_rip(size_t i) const;
   void emit_instruction(size_t i);
   void emit_callout(size_t i);
   void leave_to_interpreter(size_t i);
   void emit_cold();
-  void emit_tail(size_t i);
+  void emit_tail(size_t place);
+  void emit_side_exits();
   void emit_link(u64 target, bool is_call = false);
+  void emit_way_back(u32 jump);
   void emit_jump_to(u32 offset);
   /// Cold code is reached by this 32-bit displacement.
   void patch_here(u32 displacement_at);
@@ -138,10 +163,12 @@ class Emitter {
   /// r14 = linear address. Uses rcx. Where the segment ends at 64 KiB, accesses of `size` bytes
   /// that run over it take the jumps put into `outside`.
   void emit_linear(const AddressForm& form, unsigned size, std::vector<u32>* outside);
-  /// Makes sure of an access; the result is where the guest's bytes are. Uses rcx, r13, r14.
-  HostMemory emit_access(size_t i, const MemoryUse& use);
-  bool emit_check(size_t i, const AddressForm& form, MissInfo info, bool folds);
+  /// Makes sure of an access; the result is where the guest's bytes are. Uses rcx, r13, r14; r14 may be part of
+  /// the result unless it `spares_r14`.
+  HostMemory emit_access(size_t i, const MemoryUse& use, bool spares_r14 = false);
+  void emit_check(size_t i, const AddressForm& form, MissInfo info, bool folds);
   bool is_direct(const AddressForm& form) const;
+  bool has_site() const { return (request_->wanders >> at_hand_ & 1) == 0; }
   void emit_site_check(size_t i, MissInfo info, bool folds, Miss& miss);
   void emit_index_check(size_t i, MissInfo info, bool folds, Miss& miss);
   void emit_miss(const Miss& miss);
@@ -158,7 +185,7 @@ class Emitter {
 
   // ---- translate_identical.cpp -----------------------------------------------------------------
   void emit_identical(size_t i);
-  void emit_with_operands(size_t i, const std::optional<HostMemory>& memory, FlagRepair repair);
+  void emit_with_operands(size_t i, OperandSetup& setup, const std::optional<HostMemory>& memory, FlagRepair repair);
   void emit_bit_scan(size_t i, const std::optional<HostMemory>& memory);
   Gpq register_at_hand(const cpu::Operand& operand);
   void emit_test(const Gpq& reg, unsigned bytes);
@@ -204,7 +231,7 @@ class Emitter {
   struct Miss {
     u32 jump = 0;  ///< Displacement that leads to the cold code.
     u32 retry = 0;
-    size_t instruction = 0;
+    size_t place = 0;
     AddressForm form;
     MissInfo info;
     i32 site = 0;  ///< Distance of the site from r15, or 0.
@@ -217,7 +244,11 @@ class Emitter {
   };
   struct TailJump {
     u32 jump;
-    size_t instruction;
+    size_t place;
+  };
+  struct BudgetJump {
+    u32 jump;
+    size_t place;
   };
   /// The last x87 instruction so far, whose pointers are not in the CpuState yet.
   struct X87Note {
@@ -228,13 +259,32 @@ class Emitter {
     Seg segment = Seg::DS;
   };
 
+  /// What is known of the processor between two instructions.
+  struct Progress {
+    bool vectors_ready = false;
+    bool x87_ready = false;
+    bool adjust_is_stale = false;  ///< AF is not what it should be: see HostFlags.
+    X87Note x87_note;
+    /// The instruction whose flags are in EFLAGS and could be computed again from its operands.
+    std::optional<size_t> flag_source;
+    bool flags_are_spoilt = false;  ///< An address check has used EFLAGS since.
+  };
+  /// A conditional branch out of the middle.
+  struct SideExit {
+    u32 jump;
+    size_t instruction;
+    u64 target;
+    Progress progress;
+  };
+
   asmjit::x86::Assembler& a_;
   const u64 base_;
   const Stubs& stubs_;
   const HostFlags& host_flags_;
   std::array<TlbOffsets, kClasses> tlb_of_class_{};
-  /// The next site of a class to be given away, for loads and for stores.
-  std::array<std::array<u16, 2>, kClasses> next_site_{};
+  /// The next site to be given away: by class, for loads or stores, to ordinary blocks or to traces. These do not
+  /// share, or the many that run seldom would take the sites of the few that run much.
+  std::array<std::array<std::array<u16, 2>, 2>, kClasses> next_site_{};
 
   // The block at hand.
   const EmitRequest* request_ = nullptr;
@@ -244,26 +294,34 @@ class Emitter {
   size_t at_hand_ = 0;          ///< The instruction.
   bool is_suspect_ = false;     ///< The access to come may fault on the host.
   int group_at_hand_ = -1;      ///< Whose host address is in r13.
-  bool vectors_ready_ = false;
-  bool x87_ready_ = false;
   bool ended_ = false;
-  bool adjust_is_stale_ = false;  ///< AF is not what it should be: see HostFlags.
-  X87Note x87_note_;
+  Progress now_;
+  Homes home_ = kHome;
+  HomeSwaps swaps_;
   std::vector<Miss> misses_;
   std::vector<PendingLink> pending_links_;
+  std::vector<SideExit> side_exits_;
   std::vector<TailJump> tail_jumps_;
-  std::vector<u32> budget_jumps_;
+  std::vector<BudgetJump> budget_jumps_;
   size_t charge_at_ = 0;        ///< The budget is charged before this instruction,
   bool charge_spoils_ = false;  ///< with flags that nobody will look at.
-  /// The instruction whose flags are in EFLAGS and could be computed again from its operands.
-  std::optional<size_t> flag_source_;
-  bool flags_are_spoilt_ = false;  ///< An address check has used EFLAGS since.
+  bool is_loop_ = false;
+  bool in_loop_ = false;        ///< The body is emitted for the second time.
+  u32 loop_begin_ = 0;
+  Progress at_way_back_;
+  std::vector<u32> ways_back_;  ///< Jumps to the loop, which is not there yet.
+
+  // Cold code is about places: instructions of the first body, then those of the loop.
+  static constexpr size_t kPlaces = 2 * kMaxBlockInstructions;
+  size_t place_of(size_t i) const { return i + (in_loop_ ? kMaxBlockInstructions : 0); }
+  static size_t instruction_at(size_t place) { return place % kMaxBlockInstructions; }
   struct TailState {
     bool clear_adjust = false;
+    bool is_charged = false;
     X87Note x87;
     std::optional<size_t> flags_of;  ///< Flags are spoilt: they are those of this instruction.
   };
-  std::array<TailState, kMaxBlockInstructions> tail_states_{};
+  std::array<TailState, kPlaces> tail_states_{};
 };
 
 }  // namespace doppel::jit

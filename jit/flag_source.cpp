@@ -19,26 +19,33 @@ using cpu::Instruction;
 using cpu::Operand;
 using cpu::OperandKind;
 
-/// A register with a home, of 32 or 64 bits.
-bool is_plain_register(const Operand& operand) {
-  return operand.kind == OperandKind::Gpr && operand.bytes >= 4 && kHome[operand.reg / 8] != kNoHome;
+/// A register with a home.
+bool has_home(const Operand& operand, const Homes& homes) {
+  return operand.kind == OperandKind::Gpr && operand.reg % 8 == 0 && homes[operand.reg / 8] != kNoHome;
 }
 
-bool is_repeatable(const Instruction& insn) {
+/// As above, of 32 or 64 bits.
+bool is_plain_register(const Operand& operand, const Homes& homes) {
+  return has_home(operand, homes) && operand.bytes >= 4;
+}
+
+bool is_repeatable(const Instruction& insn, const Homes& homes) {
   if (insn.flags_written != rflags::kArithmetic || insn.has(cpu::prefix::kLock)) return false;
   const Operand& first = insn.operand[0];
   const Operand& second = insn.operand[1];
-  if (!is_plain_register(first)) return false;
+  const bool only_compares = insn.mnemonic == ZYDIS_MNEMONIC_TEST || insn.mnemonic == ZYDIS_MNEMONIC_CMP;
+  if (only_compares) {
+    const bool by_any = second.kind == OperandKind::Immediate || has_home(second, homes);
+    return has_home(first, homes) && by_any;
+  }
+  if (!is_plain_register(first, homes)) return false;
   const bool by_constant = second.kind == OperandKind::Immediate;
-  const bool by_register = is_plain_register(second) && second.reg != first.reg;
+  const bool by_register = is_plain_register(second, homes) && second.reg != first.reg;
   switch (insn.mnemonic) {
     case ZYDIS_MNEMONIC_AND:
     case ZYDIS_MNEMONIC_OR:
     case ZYDIS_MNEMONIC_XOR:
       return second.kind != OperandKind::None;  // The result decides, wherever it came from.
-    case ZYDIS_MNEMONIC_TEST:
-    case ZYDIS_MNEMONIC_CMP:
-      return by_constant || is_plain_register(second);
     case ZYDIS_MNEMONIC_ADD:
     case ZYDIS_MNEMONIC_SUB:
       return by_constant || by_register;
@@ -67,19 +74,21 @@ bool runs_on(Treatment treatment) {
   }
 }
 
-x86::Gp host_register(const Operand& operand) {
-  const x86::Gpq home = x86::gpq(kHome[operand.reg / 8]);
-  return operand.bytes == 8 ? x86::Gp(home) : x86::Gp(home.r32());
+/// Its flags stay what they were, and so may their source.
+bool passes_flags(Treatment treatment) {
+  return runs_on(treatment) || treatment == Treatment::JumpIf || treatment == Treatment::Jump;
 }
 
 }  // namespace
 
 bool Emitter::may_spoil_flags(size_t i) const {
-  if (!flag_source_.has_value() || i < charge_at_) return false;
-  const u32 needed = registers_needed(request_->block[*flag_source_]);
+  if (!now_.flag_source.has_value() || i < charge_at_) return false;
+  const u32 needed = registers_needed(request_->block[*now_.flag_source]);
   const auto& planned = request_->plan.instructions;
   for (size_t j = i; j < planned.size(); ++j) {
     const Instruction& insn = request_->block[j];
+    const bool is_passed = planned[j].treatment == Treatment::Jump && j + 1 < planned.size();
+    if (is_passed) continue;
     if (!runs_on(planned[j].treatment) || insn.flags_read != 0) return false;
     if (insn.flags_written == rflags::kArithmetic) return true;
     if (insn.flags_touched != 0) return false;
@@ -88,24 +97,28 @@ bool Emitter::may_spoil_flags(size_t i) const {
   return false;
 }
 
-/// Keeps `flag_source_` true behind instruction `i`.
+/// Keeps `now_.flag_source` true behind instruction `i`.
 void Emitter::follow_flags(size_t i) {
   const Instruction& insn = request_->block[i];
   const Treatment treatment = request_->plan.instructions[i].treatment;
   if (treatment == Treatment::Nothing) return;
-  if (insn.flags_touched != 0 || !runs_on(treatment)) {
-    flags_are_spoilt_ = false;
-    flag_source_.reset();
-    if (treatment == Treatment::Identical && is_repeatable(insn) && !adjust_is_stale_) flag_source_ = i;
+  if (insn.flags_touched != 0 || !passes_flags(treatment)) {
+    now_.flags_are_spoilt = false;
+    now_.flag_source.reset();
+    if (treatment == Treatment::Identical && is_repeatable(insn, home_) && !now_.adjust_is_stale) now_.flag_source = i;
     return;
   }
-  if (!flag_source_.has_value()) return;
-  const u32 needed = registers_needed(request_->block[*flag_source_]);
-  if ((registers_written(insn, treatment) & needed) != 0) flag_source_.reset();
+  if (!now_.flag_source.has_value()) return;
+  const u32 needed = registers_needed(request_->block[*now_.flag_source]);
+  if ((registers_written(insn, treatment) & needed) != 0) now_.flag_source.reset();
 }
 
 void Emitter::emit_flags_again(size_t source) {
   const Instruction& insn = request_->block[source];
+  const auto host_register = [&](const Operand& operand) {
+    const x86::Gpq home = x86::gpq(home_[operand.reg / 8]);
+    return operand.bytes == 8 ? x86::Gp(home) : x86::Gp(home.r32());
+  };
   const x86::Gp first = host_register(insn.operand[0]);
   const bool by_constant = insn.operand[1].kind == OperandKind::Immediate;
   const auto apply = [&](InstId id) {
@@ -116,8 +129,12 @@ void Emitter::emit_flags_again(size_t source) {
     }
   };
   switch (insn.mnemonic) {
-    case ZYDIS_MNEMONIC_TEST: apply(x86::Inst::kIdTest); return;
-    case ZYDIS_MNEMONIC_CMP: apply(x86::Inst::kIdCmp); return;
+    case ZYDIS_MNEMONIC_TEST:
+    case ZYDIS_MNEMONIC_CMP: {
+      u8 bytes[kMaxHostInstruction];
+      a_.embed(bytes, reencode(insn, set_up_operands(insn, home_)->with, bytes));
+      return;
+    }
     case ZYDIS_MNEMONIC_ADD:
       apply(x86::Inst::kIdSub);
       apply(x86::Inst::kIdAdd);

@@ -36,7 +36,8 @@ TlbOffsets tlb_offsets(const cpu::Cpu& cpu, mmu::Mmu::PrivilegeClass which) {
   return {distance(cpu, &table.index_mask), distance(cpu, table.read_tags),
           distance(cpu, table.write_tags), distance(cpu, table.addends),
           distance(cpu, table.fetch_ids), distance(cpu, table.sites),
-          distance(cpu, &table.sites_filled), distance(cpu, table.filled_sites)};
+          distance(cpu, &table.copies_made), distance(cpu, table.copies),
+          distance(cpu, table.newest_copy)};
 }
 
 }  // namespace doppel::jit

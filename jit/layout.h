@@ -5,6 +5,8 @@
 //     r15          address of the CpuState plus 12. Its low six bits are 12, so that
 //                  SHRX x, x, r15 is a shift by the page size that needs no flags and no constant.
 //     rsp          a stack of its own: host return addresses of guest calls, nothing else.
+//     r11          the budget: instructions that may still be begun, less kBudgetSlack. In a register because
+//                  each block changes it: through memory, one block would wait for the other's store.
 //     rcx r13 r14  scratch. r13 holds host addresses of guest memory, r14 branch targets.
 //     the others   guest registers, see `kHome`.
 //     EFLAGS       the guest's arithmetic flags; DF is clear.
@@ -26,11 +28,14 @@ enum HostReg : u8 {
 
 inline constexpr u8 kNoHome = 0xff;
 
-/// Host register of each guest register.
-inline constexpr std::array<u8, 16> kHome = {
+/// Host register of each guest register, or kNoHome. `kHome` holds wherever a block begins or is left;
+/// inside, a block may lend places to registers that it uses more (jit/home_choice.h).
+using Homes = std::array<u8, 16>;
+inline constexpr Homes kHome = {
     kRax, kR10, kRdx, kRbx, kR12, kRbp, kRsi, kRdi,
-    kR8, kR9, kNoHome, kNoHome, kR11, kNoHome, kNoHome, kNoHome,
+    kR8, kR9, kNoHome, kNoHome, kNoHome, kNoHome, kNoHome, kNoHome,
 };
+inline constexpr HostReg kBudget = kR11;
 
 /// r15 minus the address of the CpuState.
 inline constexpr i32 kStateBias = 12;
@@ -38,7 +43,7 @@ static_assert(kPageShift == kStateBias);
 
 /// Words of EngineArea that translated code and stubs use.
 enum class Word : unsigned {
-  Budget,      ///< Instructions that may still be begun, less kBudgetSlack.
+  Budget,      ///< What `kBudget` holds while translated code runs.
   Flags,       ///< Low byte: OF; next byte: the rest as LAHF has it.
   ExitRip,     ///< Where the guest is.
   ExitInfo,    ///< Why translated code was left; see ExitInfo.
@@ -52,6 +57,7 @@ enum class Word : unsigned {
   Engine,      ///< The C++ object that stubs call.
   CountMask,   ///< For PEXT: what a 32-bit shift heeds of its count.
   CountMask64,
+  SignMask,    ///< For PEXT: the sign of 64 bits.
   AdjustMask,  ///< For PEXT and PDEP: LAHF's byte without AF.
   LinkNumber,  ///< Which jump asks for its target; which block was left.
   BranchBlock, ///< The block whose RET or indirect JMP came last.
@@ -62,9 +68,10 @@ enum class Word : unsigned {
   SiteInfo,
   SiteAddend,  ///< and has found.
   SizeMask,    ///< For PEXT: the size in MissInfo.
-  SiteListMask,  ///< For PEXT: a place in ShadowTlb::filled_sites.
+  CopyMask,    ///< For PEXT: a place in ShadowTlb::copies.
   AlignMasks,  ///< For PEXT: page number and misalignment of accesses of 1, 2, 4 ... 32 bytes.
-  Groups = AlignMasks + 6,  ///< From here on: host addresses of checked groups.
+  Saved = AlignMasks + 6,   ///< Registers of translated code during a miss.
+  Groups = Saved + 8,       ///< From here on: host addresses of checked groups.
 };
 inline constexpr unsigned kGroupWords = 16;
 
@@ -89,7 +96,7 @@ inline constexpr size_t kClasses = 3;
 
 /// Distances from r15 of the arrays of one shadow TLB.
 struct TlbOffsets {
-  i32 mask, read_tags, write_tags, addends, fetch_ids, sites, sites_filled, filled_sites;
+  i32 mask, read_tags, write_tags, addends, fetch_ids, sites, copies_made, copies, newest_copy;
 };
 TlbOffsets tlb_offsets(const cpu::Cpu& cpu, mmu::Mmu::PrivilegeClass which);
 

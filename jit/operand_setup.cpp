@@ -62,9 +62,9 @@ bool may_be_in_memory(const Instruction& insn, unsigned n, bool is_written) {
 
 }  // namespace
 
-std::optional<OperandSetup> set_up_operands(const Instruction& insn) {
+std::optional<OperandSetup> set_up_operands(const Instruction& insn, const Homes& homes) {
   OperandSetup setup;
-  std::copy(kHome.begin(), kHome.end(), setup.with.registers);
+  std::copy(homes.begin(), homes.end(), setup.with.registers);
   const bool has_memory = operand_of(insn, OperandKind::Memory) < 4;
   const u32 written = registers_written(insn, Treatment::Identical);
   bool has_high_byte = false;

@@ -11,6 +11,7 @@
 #include <boost/container/static_vector.hpp>
 
 #include "cpu/instruction.h"
+#include "jit/layout.h"
 #include "jit/reencode.h"
 
 namespace doppel::jit {
@@ -31,6 +32,6 @@ struct OperandSetup {
 
 /// Nothing if the instruction cannot be expressed: its handler must do it. The memory operand, if
 /// there is one, is expected at [r13 + displacement].
-std::optional<OperandSetup> set_up_operands(const cpu::Instruction& insn);
+std::optional<OperandSetup> set_up_operands(const cpu::Instruction& insn, const Homes& homes = kHome);
 
 }  // namespace doppel::jit

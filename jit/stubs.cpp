@@ -16,8 +16,8 @@ constexpr i32 kFdp = kX87 + static_cast<i32>(offsetof(cpu::X87State, fdp));
 constexpr i32 kXsaveHeader = state_offset(offsetof(cpu::CpuState, xsave_header));
 constexpr i32 kYmm = state_offset(offsetof(cpu::CpuState, ymm));
 
-/// Registers that a C++ function may change.
-bool is_caller_saved(u8 host) { return host != kRbx && host != kRbp && host != kR12; }
+/// What a C++ function may change, besides the scratch registers.
+constexpr HostReg kCallerSaved[] = {kRax, kRdx, kRsi, kRdi, kR8, kR9, kR10, kR11};
 
 class StubWriter {
  public:
@@ -74,28 +74,33 @@ class StubWriter {
   static x86::Mem word(Word which) { return ptr(x86::r15, word_offset(which)); }
   static x86::Mem word32(Word which) { return x86::dword_ptr(x86::r15, word_offset(which)); }
 
-  void store_guest(bool all) {
-    for (unsigned guest = 0; guest < 16; ++guest) {
-      const u8 host = kHome[guest];
-      if (host != kNoHome && (all || is_caller_saved(host))) {
-        a_.mov(ptr(x86::r15, gpr_offset(guest)), x86::gpq(host));
-      }
-    }
-    // Behind the registers, so that RAX is free.
+  // Behind the registers, so that RAX is free.
+  void store_flags() {
     a_.lahf();
     a_.seto(x86::al);
     a_.mov(word(Word::Flags), x86::rax);
   }
-  void load_guest(bool all) {
+  void load_flags() {
     a_.mov(x86::rax, word(Word::Flags));
     a_.add(x86::al, 127);  // Overflows if it was 1.
     a_.sahf();
+  }
+  void store_guest() {
+    a_.mov(word(Word::Budget), x86::gpq(kBudget));
     for (unsigned guest = 0; guest < 16; ++guest) {
-      const u8 host = kHome[guest];
-      if (host != kNoHome && (all || is_caller_saved(host))) {
-        a_.mov(x86::gpq(host), ptr(x86::r15, gpr_offset(guest)));
-      }
+      if (kHome[guest] != kNoHome) a_.mov(ptr(x86::r15, gpr_offset(guest)), x86::gpq(kHome[guest]));
     }
+    store_flags();
+  }
+  void load_guest() {
+    load_flags();
+    a_.mov(x86::gpq(kBudget), word(Word::Budget));
+    for (unsigned guest = 0; guest < 16; ++guest) {
+      if (kHome[guest] != kNoHome) a_.mov(x86::gpq(kHome[guest]), ptr(x86::r15, gpr_offset(guest)));
+    }
+  }
+  static x86::Mem saved(size_t i) {
+    return ptr(x86::r15, word_offset(static_cast<Word>(static_cast<size_t>(Word::Saved) + i)));
   }
 
   void move_vectors(bool store) {
@@ -185,7 +190,7 @@ class StubWriter {
     a_.mov(x86::r14, x86::rsi);
     a_.mov(word(Word::HostStack), x86::rsp);
     a_.mov(x86::rsp, word(Word::ReturnStack));
-    load_guest(true);
+    load_guest();
     a_.jmp(x86::r14);
   }
   // Registers and flags are in the CpuState already.
@@ -208,7 +213,7 @@ class StubWriter {
   void emit_exit(u64 leave) {
     a_.mov(word(Word::ExitRip), x86::r14);
     a_.mov(word(Word::ExitInfo), x86::rcx);
-    store_guest(true);
+    store_guest();
     a_.jmp(leave);
   }
 
@@ -220,12 +225,14 @@ class StubWriter {
     a_.call(x86::rax);
     a_.mov(x86::rsp, word(Word::InnerStack));
   }
-  // C++ keeps the other registers, and nothing there touches the x87 unit.
+  // C++ keeps the other registers, and nothing there touches the x87 unit. The CpuState is left alone: a
+  // block may have put other guest registers in these places.
   void emit_miss() {
     const Label away = a_.newLabel();
     const Label still_away = a_.newLabel();
     const Label filled = a_.newLabel();
-    store_guest(false);
+    for (size_t i = 0; i < std::size(kCallerSaved); ++i) a_.mov(saved(i), x86::gpq(kCallerSaved[i]));
+    store_flags();
     a_.cmp(word32(Word::VectorAway), 0);
     a_.jne(away);
     move_vectors(true);
@@ -241,7 +248,8 @@ class StubWriter {
     a_.jnz(filled);
     a_.add(x86::qword_ptr(x86::rsp), 5);  // Over the jump that tries again.
     a_.bind(filled);
-    load_guest(false);
+    load_flags();
+    for (size_t i = 0; i < std::size(kCallerSaved); ++i) a_.mov(x86::gpq(kCallerSaved[i]), saved(i));
     a_.ret();
   }
   void emit_site(const TlbOffsets& tlb, bool is_store) {
@@ -274,13 +282,21 @@ class StubWriter {
     a_.mov(ptr(x86::r15, x86::rcx), x86::r13);
     a_.mov(x86::r13, word(Word::SiteAddend));
     a_.mov(ptr(x86::r15, x86::rcx, 0, 8), x86::r13);
-    a_.mov(x86::r13, ptr(x86::r15, tlb.sites_filled));
-    a_.pext(x86::r13, x86::r13, word(Word::SiteListMask));
-    a_.lea(x86::ecx, ptr(x86::rcx, -tlb.sites));
-    a_.mov(x86::dword_ptr(x86::r15, x86::r13, 2, tlb.filled_sites), x86::ecx);
-    a_.mov(x86::r13, ptr(x86::r15, tlb.sites_filled));
+    // The table remembers the copy with the slot, so that it goes with the entry.
+    a_.mov(x86::r13, ptr(x86::r15, tlb.copies_made));
     a_.lea(x86::r13, ptr(x86::r13, 1));
-    a_.mov(ptr(x86::r15, tlb.sites_filled), x86::r13);
+    a_.mov(ptr(x86::r15, tlb.copies_made), x86::r13);
+    a_.pext(x86::rcx, x86::r14, ptr(x86::r15, tlb.mask));
+    a_.mov(x86::r13d, x86::dword_ptr(x86::r15, x86::rcx, 2, tlb.newest_copy));
+    a_.mov(word32(Word::SiteAddend), x86::r13d);
+    a_.mov(x86::r13, ptr(x86::r15, tlb.copies_made));
+    a_.mov(x86::dword_ptr(x86::r15, x86::rcx, 2, tlb.newest_copy), x86::r13d);
+    a_.pext(x86::r13, x86::r13, word(Word::CopyMask));
+    a_.mov(x86::ecx, word32(Word::SiteAddend));
+    a_.mov(x86::dword_ptr(x86::r15, x86::r13, 3, tlb.copies + static_cast<i32>(offsetof(mmu::ShadowTlb::Copy, before))), x86::ecx);
+    a_.mov(x86::rcx, word(Word::SiteSlot));
+    a_.lea(x86::ecx, ptr(x86::rcx, -tlb.sites));
+    a_.mov(x86::dword_ptr(x86::r15, x86::r13, 3, tlb.copies + static_cast<i32>(offsetof(mmu::ShadowTlb::Copy, site))), x86::ecx);
     a_.mov(x86::rcx, word(Word::SiteInfo));
     a_.ret();
   }
@@ -288,7 +304,7 @@ class StubWriter {
     const Label away = a_.newLabel();
     const Label elsewhere = a_.newLabel();
     const Label gone = a_.newLabel();
-    store_guest(true);
+    store_guest();
     a_.cmp(word32(Word::VectorAway), 0);
     a_.jne(away);
     a_.call(spill_vectors);
@@ -297,14 +313,14 @@ class StubWriter {
     call_cpp(reinterpret_cast<const void*>(targets_.callout));
     a_.test(x86::rax, x86::rax);
     a_.jnz(elsewhere);
-    load_guest(true);
+    load_guest();
     a_.ret();
     a_.bind(elsewhere);
     a_.cmp(x86::rax, 1);
     a_.je(gone);
     a_.mov(x86::r14, x86::rax);
     a_.mov(x86::rsp, word(Word::ReturnStack));
-    load_guest(true);
+    load_guest();
     a_.jmp(x86::r14);
     a_.bind(gone);
     a_.jmp(leave);

@@ -27,8 +27,9 @@ unsigned condition_of(const cpu::Instruction& insn) {
 }  // namespace
 
 void Emitter::settle() {
-  if (adjust_is_stale_) emit_clear_adjust();
+  if (now_.adjust_is_stale) emit_clear_adjust();
   emit_x87_pointers();
+  leave_homes();
 }
 
 u64 Emitter::relative_target(size_t i) const {
@@ -38,8 +39,14 @@ u64 Emitter::relative_target(size_t i) const {
 
 void Emitter::emit_jump(size_t i) {
   const cpu::Instruction& insn = request_->block[i];
+  if (i + 1 < request_->plan.instructions.size()) return;  // The trace goes on where it leads.
   ended_ = true;
   if (insn.operand[0].kind == cpu::OperandKind::Relative) {
+    if (is_loop_) {
+      at_way_back_ = now_;
+      emit_way_back(jump_placeholder());
+      return;
+    }
     settle();
     emit_link(relative_target(i));
     return;
@@ -51,12 +58,29 @@ void Emitter::emit_jump(size_t i) {
 }
 
 void Emitter::emit_jump_if(size_t i) {
-  const cpu::Instruction& insn = request_->block[i];
-  settle();
-  const u32 jump = jump_if_placeholder(condition_of(insn));
-  pending_links_.push_back({jump, relative_target(i)});
-  emit_link(mask_code(request_->plan.instructions[i].rip + insn.length));
+  const auto& planned = request_->plan.instructions;
+  const unsigned condition = condition_of(request_->block[i]);
+  const unsigned otherwise = condition ^ 1;
+  const u64 target = relative_target(i);
+  const u64 next = next_rip(i);
+  if (i + 1 < planned.size()) {
+    const bool goes_straight = planned[i + 1].rip == next;
+    const u32 jump = jump_if_placeholder(goes_straight ? condition : otherwise);
+    side_exits_.push_back({jump, i, goes_straight ? target : next, now_});
+    return;
+  }
   ended_ = true;
+  if (is_loop_) {
+    const bool is_taken = leads_back(target);
+    at_way_back_ = now_;
+    emit_way_back(jump_if_placeholder(is_taken ? condition : otherwise));
+    settle();
+    emit_link(is_taken ? next : target);
+    return;
+  }
+  settle();
+  pending_links_.push_back({jump_if_placeholder(condition), target});
+  emit_link(next);
 }
 
 void Emitter::emit_count(size_t i) {
@@ -130,11 +154,11 @@ void Emitter::check_canonical(size_t i) {
   a_.lea(x86::rcx, ptr(x86::rcx, x86::r14));
   a_.rorx(x86::rcx, x86::rcx, 48);
   a_.movzx(x86::ecx, x86::cx);
-  unless_rcx_zero([&] { tail_jumps_.push_back({jump_placeholder(), i}); });
+  unless_rcx_zero([&] { tail_jumps_.push_back({jump_placeholder(), place_of(i)}); });
 }
 
 void Emitter::settle_keeping_target() {
-  if (!adjust_is_stale_ && !x87_note_.is_pending) return;
+  if (!now_.adjust_is_stale && !now_.x87_note.is_pending) return leave_homes();
   const Mem spare = ptr(x86::r15, word_offset(Word::Spare));
   a_.mov(spare, x86::r14);
   settle();

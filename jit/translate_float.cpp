@@ -26,46 +26,46 @@ constexpr i32 selector_of(Seg segment) {
 }  // namespace
 
 void Emitter::need_vectors() {
-  if (vectors_ready_) return;
+  if (now_.vectors_ready) return;
   a_.mov(x86::ecx, x86::dword_ptr(x86::r15, word_offset(Word::VectorAway)));
   unless_rcx_zero([&] { a_.call(stubs_.load_vectors); });
-  vectors_ready_ = true;
+  now_.vectors_ready = true;
 }
 
 void Emitter::need_x87() {
-  if (x87_ready_) return;
+  if (now_.x87_ready) return;
   a_.mov(x86::ecx, x86::dword_ptr(x86::r15, word_offset(Word::X87Away)));
   unless_rcx_zero([&] { a_.call(stubs_.load_x87); });
-  x87_ready_ = true;
+  now_.x87_ready = true;
 }
 
 void Emitter::note_x87(size_t i) {
   const cpu::Instruction& insn = request_->block[i];
   const PlannedInstruction& planned = request_->plan.instructions[i];
   const u8* const opcode = insn.bytes + insn.opcode_offset;
-  x87_note_.is_pending = true;
-  x87_note_.rip = planned.rip;
-  x87_note_.opcode = static_cast<u16>((opcode[0] & 7) << 8 | opcode[1]);
+  now_.x87_note.is_pending = true;
+  now_.x87_note.rip = planned.rip;
+  now_.x87_note.opcode = static_cast<u16>((opcode[0] & 7) << 8 | opcode[1]);
   if (planned.uses.empty()) return;
   emit_offset(x86::r14, planned.uses[0].form);
   a_.mov(ptr(x86::r15, kX87 + static_cast<i32>(offsetof(cpu::X87State, fdp))), x86::r14);
-  x87_note_.has_operand = true;
-  x87_note_.segment = planned.uses[0].form.segment;
+  now_.x87_note.has_operand = true;
+  now_.x87_note.segment = planned.uses[0].form.segment;
 }
 
 /// @source Intel SDM Vol. 1, "x87 FPU Instruction and Data (Operand) Pointers"
 void Emitter::emit_x87_pointers() {
-  if (!x87_note_.is_pending) return;
-  x87_note_.is_pending = false;
+  if (!now_.x87_note.is_pending) return;
+  now_.x87_note.is_pending = false;
   const auto field = [](size_t offset) { return kX87 + static_cast<i32>(offset); };
-  set(x86::rcx, x87_note_.rip);
+  set(x86::rcx, now_.x87_note.rip);
   a_.mov(ptr(x86::r15, field(offsetof(cpu::X87State, fip))), x86::rcx);
-  a_.mov(x86::word_ptr(x86::r15, field(offsetof(cpu::X87State, fop))), x87_note_.opcode);
+  a_.mov(x86::word_ptr(x86::r15, field(offsetof(cpu::X87State, fop))), now_.x87_note.opcode);
   a_.movzx(x86::ecx, x86::word_ptr(x86::r15, selector_of(Seg::CS)));
   a_.mov(x86::word_ptr(x86::r15, field(offsetof(cpu::X87State, fcs))), x86::cx);
-  if (!x87_note_.has_operand) return;
-  x87_note_.has_operand = false;
-  a_.movzx(x86::ecx, x86::word_ptr(x86::r15, selector_of(x87_note_.segment)));
+  if (!now_.x87_note.has_operand) return;
+  now_.x87_note.has_operand = false;
+  a_.movzx(x86::ecx, x86::word_ptr(x86::r15, selector_of(now_.x87_note.segment)));
   a_.mov(x86::word_ptr(x86::r15, field(offsetof(cpu::X87State, fds))), x86::cx);
 }
 

@@ -4,6 +4,8 @@
 // and stored after, and doppel's own rule for undefined flags put in place where somebody could see
 // that the host has another.
 
+#include <algorithm>
+
 #include <Zydis/Zydis.h>
 
 #include "jit/emitter.h"
@@ -15,6 +17,14 @@ using namespace asmjit;
 using x86::ptr;
 
 namespace {
+
+/// R14 has something else to do between the check and the access than to be half of the address.
+bool needs_linear_register(const OperandSetup& setup, FlagRepair repair) {
+  const bool is_plain = repair == FlagRepair::None || repair == FlagRepair::ClearAdjust;
+  return !is_plain || setup.address_in_rcx ||
+         std::any_of(setup.passages.begin(), setup.passages.end(),
+                     [](const OperandSetup::Passage& passage) { return passage.host == kR14; });
+}
 
 bool is_division(const cpu::Instruction& insn) {
   return insn.mnemonic == ZYDIS_MNEMONIC_DIV || insn.mnemonic == ZYDIS_MNEMONIC_IDIV;
@@ -30,7 +40,7 @@ void Emitter::emit_identical(size_t i) {
   } else if (uses_vectors(insn)) {
     need_vectors();
   }
-  if (adjust_is_stale_ && (insn.flags_read & rflags::AF) != 0) emit_clear_adjust();
+  if (now_.adjust_is_stale && (insn.flags_read & rflags::AF) != 0) emit_clear_adjust();
 
   FlagRepair repair = host_flags_.repair_of(insn);
   const u16 concerned = repair == FlagRepair::ClearAdjustUnlessZero ? static_cast<u16>(rflags::AF)
@@ -38,29 +48,29 @@ void Emitter::emit_identical(size_t i) {
   const bool is_lazy = repair == FlagRepair::None || repair == FlagRepair::ClearAdjust;
   if (!is_lazy && !flags_are_seen(request_->block, request_->plan, i, concerned)) repair = FlagRepair::None;
 
+  OperandSetup setup = *set_up_operands(insn, home_);
   std::optional<HostMemory> memory;
-  if (!planned.uses.empty()) memory = emit_access(i, planned.uses[0]);
+  if (!planned.uses.empty()) memory = emit_access(i, planned.uses[0], needs_linear_register(setup, repair));
   if (repair == FlagRepair::Restore) save_flags();
   if (repair == FlagRepair::TestSource) {
     emit_bit_scan(i, memory);
   } else {
-    emit_with_operands(i, memory, repair);
+    emit_with_operands(i, setup, memory, repair);
   }
   if (uses_x87(insn)) note_x87(i);
-  if ((insn.flags_written & rflags::AF) != 0) adjust_is_stale_ = repair == FlagRepair::ClearAdjust;
+  if ((insn.flags_written & rflags::AF) != 0) now_.adjust_is_stale = repair == FlagRepair::ClearAdjust;
 }
 
-void Emitter::emit_with_operands(size_t i, const std::optional<HostMemory>& memory, FlagRepair repair) {
+void Emitter::emit_with_operands(size_t i, OperandSetup& setup, const std::optional<HostMemory>& memory, FlagRepair repair) {
   const cpu::Instruction& insn = request_->block[i];
-  std::optional<OperandSetup> setup = set_up_operands(insn);
   if (memory.has_value()) {
-    setup->with.memory = *memory;
-    if (setup->address_in_rcx) {
+    setup.with.memory = *memory;
+    if (setup.address_in_rcx) {
       a_.lea(x86::rcx, mem(*memory));
-      setup->with.memory = {kRcx};
+      setup.with.memory = {kRcx};
     }
   }
-  for (const OperandSetup::Passage& passage : setup->passages) {
+  for (const OperandSetup::Passage& passage : setup.passages) {
     if (passage.loaded) load_guest(x86::gpq(passage.host), passage.guest);
   }
   if (repair == FlagRepair::ClearAdjustUnlessZero) {
@@ -71,7 +81,7 @@ void Emitter::emit_with_operands(size_t i, const std::optional<HostMemory>& memo
     load_guest(x86::rcx, RCX);
   }
   u8 bytes[kMaxHostInstruction];
-  const size_t size = reencode(insn, setup->with, bytes);
+  const size_t size = reencode(insn, setup.with, bytes);
   const u32 at = here();
   if (memory.has_value()) {
     const bool is_store = (insn.memory_access & cpu::memory_access::kWrite) != 0;
@@ -79,13 +89,13 @@ void Emitter::emit_with_operands(size_t i, const std::optional<HostMemory>& memo
   }
   a_.embed(bytes, size);
   const bool may_fault = is_division(insn) || (memory.has_value() && uses_vectors(insn));
-  if (may_fault) out_.faults.push_back({at, static_cast<u32>(i)});
-  for (const OperandSetup::Passage& passage : setup->passages) {
+  if (may_fault) out_.faults.push_back({at, static_cast<u32>(place_of(i))});
+  for (const OperandSetup::Passage& passage : setup.passages) {
     if (!passage.stored) continue;
-    if (kHome[passage.guest] == kNoHome) {
+    if (home_[passage.guest] == kNoHome) {
       a_.mov(ptr(x86::r15, gpr_offset(passage.guest)), x86::gpq(passage.host));
     } else {
-      a_.mov(x86::gpq(kHome[passage.guest]), x86::gpq(passage.host));
+      a_.mov(x86::gpq(home_[passage.guest]), x86::gpq(passage.host));
     }
   }
   repair_flags(insn, repair);
@@ -94,7 +104,7 @@ void Emitter::emit_with_operands(size_t i, const std::optional<HostMemory>& memo
 /// The register that `operand` of the guest stands in now, or a copy in rcx.
 x86::Gpq Emitter::register_at_hand(const cpu::Operand& operand) {
   const unsigned guest = operand.reg / 8;
-  if (kHome[guest] != kNoHome) return x86::gpq(kHome[guest]);
+  if (home_[guest] != kNoHome) return x86::gpq(home_[guest]);
   a_.mov(x86::rcx, ptr(x86::r15, gpr_offset(guest)));
   return x86::rcx;
 }
@@ -126,9 +136,9 @@ void Emitter::repair_flags(const cpu::Instruction& insn, FlagRepair repair) {
       a_.mov(x86::rcx, ptr(x86::r15, word_offset(Word::Spare)));
     {
       // Where the count is 0, AF is what it was: stale, if it was.
-      const bool was_stale = adjust_is_stale_;
+      const bool was_stale = now_.adjust_is_stale;
       unless_rcx_zero([&] { emit_clear_adjust(); });
-      adjust_is_stale_ = was_stale;
+      now_.adjust_is_stale = was_stale;
       return;
     }
     case FlagRepair::Restore:
@@ -170,8 +180,8 @@ void Emitter::emit_bit_scan(size_t i, const std::optional<HostMemory>& memory) {
     load_guest(x86::rcx, insn.operand[1].reg / 8);
   }
   const unsigned guest = insn.operand[0].reg / 8;
-  const bool has_home = kHome[guest] != kNoHome;
-  const Gpq to = has_home ? x86::gpq(kHome[guest]) : x86::r14;
+  const bool has_home = home_[guest] != kNoHome;
+  const Gpq to = has_home ? x86::gpq(home_[guest]) : x86::r14;
   // A source of 0 leaves the destination alone.
   if (!has_home) load_guest(to, guest);
   const u32 id = insn.mnemonic == ZYDIS_MNEMONIC_BSF ? x86::Inst::kIdBsf : x86::Inst::kIdBsr;
@@ -193,7 +203,7 @@ void Emitter::emit_clear_adjust() {
   a_.mov(x86::ah, x86::cl);
   a_.sahf();
   a_.mov(x86::rax, x86::r14);
-  adjust_is_stale_ = false;
+  now_.adjust_is_stale = false;
 }
 
 void Emitter::emit_lea(size_t i) {
@@ -201,16 +211,18 @@ void Emitter::emit_lea(size_t i) {
   AddressForm form = form_of(insn, request_->plan.instructions[i].rip + insn.length);
   const unsigned guest = insn.operand[0].reg / 8;
   const unsigned width = insn.operand[0].bytes;
-  const bool has_home = kHome[guest] != kNoHome;
-  const auto at_home = [](u8 reg) { return reg == cpu::kZeroRegister || kHome[reg] != kNoHome; };
-  if (has_home && form.bytes == 8 && width == 8 && at_home(form.base) && at_home(form.index)) {
-    emit_offset(x86::gpq(kHome[guest]), form);
+  const bool has_home = home_[guest] != kNoHome;
+  const auto at_home = [&](u8 reg) { return reg == cpu::kZeroRegister || home_[reg] != kNoHome; };
+  const bool stays_home = has_home && at_home(form.base) && at_home(form.index);
+  if (stays_home && form.bytes >= 4 && width >= 4) {
+    form.bytes = static_cast<u8>(std::min<unsigned>(form.bytes, width));
+    emit_offset(x86::gpq(home_[guest]), form);
     return;
   }
   emit_offset(x86::r14, form);
   if (width == 2) {
     if (has_home) {
-      a_.mov(x86::gpq(kHome[guest]).r16(), x86::r14w);
+      a_.mov(x86::gpq(home_[guest]).r16(), x86::r14w);
     } else {
       a_.mov(x86::word_ptr(x86::r15, gpr_offset(guest)), x86::r14w);
     }
@@ -218,7 +230,7 @@ void Emitter::emit_lea(size_t i) {
   }
   if (width == 4) a_.mov(x86::r14d, x86::r14d);
   if (has_home) {
-    a_.mov(x86::gpq(kHome[guest]), x86::r14);
+    a_.mov(x86::gpq(home_[guest]), x86::r14);
   } else {
     a_.mov(ptr(x86::r15, gpr_offset(guest)), x86::r14);
   }

@@ -58,8 +58,8 @@ void Emitter::load_register(const Gpq& to, const HostMemory& from, unsigned byte
 
 /// As the processor writes registers: 32 bits clear the upper half, 16 bits keep the rest.
 void Emitter::write_guest(unsigned guest, const Gpq& from, unsigned bytes) {
-  const bool has_home = kHome[guest] != kNoHome;
-  const Gpq home = has_home ? x86::gpq(kHome[guest]) : x86::rcx;
+  const bool has_home = home_[guest] != kNoHome;
+  const Gpq home = has_home ? x86::gpq(home_[guest]) : x86::rcx;
   if (bytes == 2) {
     if (has_home) {
       a_.mov(home.r16(), from.r16());
@@ -90,8 +90,8 @@ void Emitter::emit_push(size_t i) {
     store_register(to, x86::rcx, width);
   } else if (what.kind == cpu::OperandKind::Gpr) {
     const unsigned guest = what.reg / 8;
-    if (kHome[guest] != kNoHome) {
-      store_register(to, x86::gpq(kHome[guest]), width);
+    if (home_[guest] != kNoHome) {
+      store_register(to, x86::gpq(home_[guest]), width);
     } else {
       load_guest(x86::rcx, guest);
       store_register(to, x86::rcx, width);

@@ -29,10 +29,13 @@ constexpr u64 kColdInstructions = 40'000;
 /// Never translated: there is nothing to gain.
 constexpr u32 kHopeless = ~u32{0};
 constexpr u64 kLongestInstruction = 15;
-/// Instructions between two looks at the sites, and misses of one that are not worth a thought.
-constexpr u64 kSiteCheckInterval = 2'000'000;
-constexpr u64 kSiteMissesAllowed = 2'000;
+/// Instructions between two looks at the sites, and misses of one that cost less than the index would: a miss
+/// costs some 30 cycles, an index 5 to 8 at each access.
+constexpr u64 kSiteCheckInterval = 8'000'000;
+constexpr u64 kSiteMissesAllowed = 40'000;
+/// Bounds of what is remembered by address.
 constexpr size_t kMostStraddling = 20'000;
+constexpr size_t kMostWandering = 50'000;
 
 i64 clock_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -87,9 +90,10 @@ Result<void, Error> Translator::Impl::set_up() {
   word(Word::Engine) = reinterpret_cast<u64>(this);
   word(Word::CountMask) = 31;
   word(Word::CountMask64) = 63;
+  word(Word::SignMask) = u64{1} << 63;
   word(Word::AdjustMask) = 0xef;
   word(Word::SizeMask) = 0x3ff;
-  word(Word::SiteListMask) = mmu::ShadowTlb::kSiteList - 1;
+  word(Word::CopyMask) = mmu::ShadowTlb::kCopies - 1;
   for (unsigned i = 0; i < 6; ++i) {
     const auto mask = static_cast<Word>(static_cast<unsigned>(Word::AlignMasks) + i);
     word(mask) = kPageMask | ((u64{1} << i) - 1);
@@ -113,7 +117,8 @@ void Translator::Impl::flush() {
   cache_.reset();
   tables_used_ = 0;
   without_groups_.clear();
-  without_sites_.clear();
+  wandering_.clear();
+  hot_.clear();
   interpreter_.flush();
   pending_ = {};
 }
@@ -153,6 +158,11 @@ ExitReason Translator::Impl::run(u64 budget) {
       cpu::Block* const found = interpreter_.find_block();
       if (found == nullptr) {
         if (interpreter_.is_outside_memory()) return ExitReason::OutsideMemory;
+        pending_ = {};
+        continue;
+      }
+      if (had_none && hot_.contains(found->physical) && !interpreter_.is_straddling(*found)) {
+        record_trace(mode);
         pending_ = {};
         continue;
       }
@@ -256,8 +266,8 @@ void Translator::Impl::settle_pending(TranslatedBlock& block) {
   if (pending_.kind == Pending::Kind::Lookup) {
     cpu_.engine_area.tables[block.table][table_slot(block.key.rip)] = cache_.address(block.code.indirect_entry);
   } else if (pending_.kind == Pending::Kind::Link) {
-    TranslatedBlock* const from = blocks_.by_number(pending_.number / 2);
-    const u8 which = pending_.number % 2;
+    TranslatedBlock* const from = blocks_.by_number(pending_.number / kLinksPerBlock);
+    const u8 which = pending_.number % kLinksPerBlock;
     if (from != nullptr && which < from->code.links.size() && from->key.mode == block.key.mode &&
         from->code.links[which].target == block.key.rip && from->key.code_base == block.key.code_base) {
       // Within a page the mapping that holds for the one block holds for the other.
@@ -282,7 +292,10 @@ u64 Translator::Impl::prepare(const TranslatedBlock& block, Mode mode) {
   entered_code_base_ = block.key.code_base;
   const u64 bottom = word(Word::ReturnStack);
   *reinterpret_cast<u64*>(bottom) = mode.flat_code() ? stubs_.sentinel[block.table] : stubs_.exit_lookup;
-  word(Word::Budget) = remaining() - static_cast<u64>(kBudgetSlack);
+  const u64 budget = remaining() - static_cast<u64>(kBudgetSlack);
+  // The longest block must fit.
+  reserve_ = budget - std::min<u64>(budget, std::max<u64>(options_.sample_interval, kMaxBlockInstructions));
+  word(Word::Budget) = budget - reserve_;
   word(Word::Flags) = pack_flags(cpu_.state.flags);
   return cache_.address(block.code.linked_entry);
 }
@@ -291,7 +304,7 @@ void Translator::Impl::enter(const TranslatedBlock& block, Mode mode) {
   stubs_.enter(state_register(), prepare(block, mode));
 }
 
-/// Blocks whose sites miss often are translated again with the index.
+/// Accesses whose sites miss often get the index: their blocks are translated again.
 void Translator::Impl::check_sites() {
   using Class = mmu::Mmu::PrivilegeClass;
   sites_checked_at_ = cpu_.state.retired;
@@ -305,10 +318,14 @@ void Translator::Impl::check_sites() {
     if (bad.empty()) continue;
     for (TranslatedBlock* const block : blocks_.all_alive()) {
       if (Mode(block->key.mode).privilege() != which) continue;
-      const auto& sites = block->code.tlb_sites;
-      if (std::none_of(sites.begin(), sites.end(), [&](u16 site) { return bad.contains(site); })) continue;
-      without_sites_.insert(block->key.physical);
-      blocks_.kill(*block);
+      bool is_concerned = false;
+      for (const EmittedBlock::SiteUse& site : block->code.tlb_sites) {
+        if (!bad.contains(site.number)) continue;
+        if (wandering_.size() >= kMostWandering) wandering_.clear();
+        wandering_.insert((block->key.physical & kPageMask) | site.page_offset);
+        is_concerned = true;
+      }
+      if (is_concerned) blocks_.kill(*block);
     }
   }
 }
@@ -322,18 +339,8 @@ unsigned Translator::Impl::table_of(Mode mode) {
   return tables_used_;
 }
 
-TranslatedBlock* Translator::Impl::translate(const cpu::Block& cold, Mode mode) {
-  const CpuState& state = cpu_.state;
-  const u64 rip = state.rip();
-  // Offsets that run over the end of code are the interpreter's.
-  const u64 code_end = mode.code64() ? ~u64{0} : mode.code_size() == cpu::CodeSize::Bits16 ? 0x1'0000 : 0x1'0000'0000;
-  if (rip + cold.size_bytes >= code_end) return nullptr;
-  const i64 began = clock_ns();
-  const bool straddles = interpreter_.is_straddling(cold);
-  const LinearAddr address(mode.code64() ? rip : (state.segment(Seg::CS).base + rip) & 0xffff'ffff);
-  const u64 second = straddles ? second_page(address, mode) : 0;
-  if (straddles && second == 0) return nullptr;
-  // A ninth mode at a time is rare enough to begin anew.
+/// The jump table of a mode. A ninth mode at a time is rare enough to begin anew.
+unsigned Translator::Impl::take_table(Mode mode) {
   if (table_of(mode) == cpu::EngineArea::kTables) {
     ++statistics_.flushes;
     blocks_.free_all();
@@ -346,49 +353,95 @@ TranslatedBlock* Translator::Impl::translate(const cpu::Block& cold, Mode mode) 
     table_owner_[table] = mode.key();
     ++tables_used_;
   }
-  if (!cache_.has_room(Emitter::bytes_needed(cold.count))) {
-    const size_t before = blocks_.live();
-    blocks_.free_region(cache_.next_region());
-    statistics_.evicted += before - blocks_.live();
+  return table;
+}
+
+void Translator::Impl::make_room(size_t bytes) {
+  if (cache_.has_room(bytes)) return;
+  const size_t before = blocks_.live();
+  blocks_.free_region(cache_.next_region());
+  statistics_.evicted += before - blocks_.live();
+}
+
+/// Of blocks that are the interpreter's too it has asked already to be told of changes.
+void Translator::Impl::track(const TranslatedBlock& block) {
+  if (!block.is_straddling() && !block.is_trace) return;
+  const auto track_part = [&](u64 page) {
+    const TranslatedBlock::Part part = block.part_in(page);
+    cpu_.mmu.memory().tracking().track_code(part.first, part.bytes);
+  };
+  track_part(block.key.physical >> kPageShift);
+  if (block.is_straddling()) track_part(block.key.second_page >> kPageShift);
+}
+
+void Translator::Impl::count(const TranslatedBlock& block, u64 ns) {
+  ++statistics_.blocks;
+  if (block.is_trace) ++statistics_.traces;
+  statistics_.guest_instructions += block.count;
+  statistics_.guest_bytes += block.size_bytes;
+  statistics_.host_bytes += block.code.end - block.code.begin;
+  statistics_.translate_ns += ns;
+}
+
+TranslatedBlock* Translator::Impl::translate(const cpu::Block& cold, Mode mode) {
+  trace_.begin(cpu_.state.rip());
+  u64 offset = 0;
+  for (const cpu::Instruction& insn : cold.instructions) {
+    trace_.add(insn, trace_.rip + offset, cold.physical + offset);
+    offset += insn.length;
   }
-  const std::span<const cpu::Instruction> guest(cold.instructions);
-  const bool groups = !without_groups_.contains(cold.physical);
-  const BlockPlan plan = plan_block(guest, mode, rip, {groups});
+  return translate(trace_, mode, false);
+}
+
+TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, bool is_hot) {
+  const CpuState& state = cpu_.state;
+  // Offsets that run over the end of code are the interpreter's.
+  const u64 code_end = mode.code64() ? ~u64{0} : mode.code_size() == cpu::CodeSize::Bits16 ? 0x1'0000 : 0x1'0000'0000;
+  const u64 size_bytes = trace.end - trace.first;
+  if (trace.rip - (trace.physical - trace.first) + size_bytes >= code_end) return nullptr;
+  const i64 began = clock_ns();
+  const size_t length = trace.instructions.size();
+  const u64 code_base = mode.code64() ? 0 : state.segment(Seg::CS).base;
+  const LinearAddr address(mode.code64() ? trace.rip : (code_base + trace.rip) & 0xffff'ffff);
+  const bool straddles = (trace.physical & kPageOffsetMask) + size_bytes > kPageSize && length == 1;
+  const u64 second = straddles ? second_page(address, mode) : 0;
+  if (straddles && second == 0) return nullptr;
+  const unsigned table = take_table(mode);
+  const size_t bytes_needed = Emitter::bytes_needed(length, is_hot);
+  make_room(bytes_needed);
+  const std::span<const cpu::Instruction> guest(trace.instructions);
+  const bool groups = !without_groups_.contains(trace.physical);
+  const BlockPlan plan = plan_block(guest, mode, trace.rips, {groups});
 
   auto block = std::make_unique<TranslatedBlock>();
-  block->key = {cold.physical, rip, mode.code64() ? 0 : state.segment(Seg::CS).base, mode.key(), second};
+  block->key = {trace.physical, trace.rip, code_base, mode.key(), second};
   block->count = static_cast<u16>(plan.instructions.size());
-  block->size_bytes = static_cast<u16>(cold.size_bytes);
+  block->first = trace.first;
+  block->size_bytes = static_cast<u16>(size_bytes);
   block->has_groups = !plan.groups.empty();
+  block->is_trace = is_hot;
+  for (size_t i = 0; i < length && is_hot; ++i) block->offsets.push_back(static_cast<u16>(trace.physical_of(i) - trace.first));
   block->table = table;
   const u32 number = blocks_.next_number();
   assembler_.setOffset(cache_.position());
-  EmitRequest request{guest, plan, mode, rip, address};
-  request.fetch_id = block->fetch_id = cpu_.mmu.fetch_id(address.page(), PhysAddr(cold.physical).page());
+  EmitRequest request{guest, plan, mode, trace.rip, address};
+  request.fetch_id = block->fetch_id = cpu_.mmu.fetch_id(address.page(), PhysAddr(trace.physical).page());
   if (straddles) request.second_fetch_id = cpu_.mmu.fetch_id(next_page(address, mode), PhysAddr(second - 1));
   request.table = table;
-  request.link_number = number * 2;
   request.block_number = number;
-  request.sites = !without_sites_.contains(cold.physical);
+  for (size_t i = 0; i < length && !wandering_.empty(); ++i) {
+    if (wandering_.contains(trace.physical_of(i))) request.wanders |= u64{1} << i;
+  }
+  request.loops = is_hot;
   block->code = emitter_->emit(request);
-  DOPPEL_CHECK(block->code.end - block->code.begin <= Emitter::bytes_needed(cold.count), "a block outgrew its room");
+  DOPPEL_CHECK(block->code.end - block->code.begin <= bytes_needed, "a block outgrew its room");
   cache_.take(block->code.end - block->code.begin);
   TranslatedBlock& inserted = blocks_.insert(std::move(block));
-  if (straddles) {
-    // The interpreter keeps no such block, so nobody has asked to be told of changes.
-    for (const u64 page : {inserted.key.physical >> kPageShift, second >> kPageShift}) {
-      const TranslatedBlock::Part part = inserted.part_in(page);
-      cpu_.mmu.memory().tracking().track_code(part.first, part.bytes);
-    }
-  }
-
-  ++statistics_.blocks;
-  statistics_.guest_instructions += inserted.count;
-  statistics_.guest_bytes += inserted.size_bytes;
-  statistics_.host_bytes += inserted.code.end - inserted.code.begin;
-  statistics_.translate_ns += static_cast<u64>(clock_ns() - began);
+  track(inserted);
+  count(inserted, static_cast<u64>(clock_ns() - began));
   if (options_.verify) check_block(inserted);
-  if (listing_sink) listing_sink(listing_of(inserted, guest));
+  inserted.code.memory_sites = {};  // Nobody else asks.
+  if (listing_sink) listing_sink(listing_of(inserted, trace));
   return &inserted;
 }
 
@@ -428,12 +481,13 @@ u64 Translator::Impl::lines_kept(PhysAddr page) const {
   return blocks_.lines_on(page.page_number());
 }
 
-Listing Translator::Impl::listing_of(const TranslatedBlock& block, std::span<const cpu::Instruction> guest) {
+Listing Translator::Impl::listing_of(const TranslatedBlock& block, const Trace& guest) {
   Listing listing;
   listing.guest_rip = block.key.rip;
   listing.physical = block.key.physical;
   listing.code_size = Mode(block.key.mode).code_size();
-  listing.guest = guest;
+  listing.guest = guest.instructions;
+  listing.guest_rips = guest.rips;
   listing.host = {cache_.writable(block.code.begin), block.code.end - block.code.begin};
   listing.host_address = cache_.address(block.code.begin);
   listing.host_offsets = block.code.instruction_offsets;
@@ -452,22 +506,32 @@ void Translator::Impl::for_each_block_at(LinearAddr address, const std::function
     const TranslatedBlock::Part part = block->part_in(physical >> kPageShift);
     if (physical < part.first.value || physical >= part.first.value + part.bytes) continue;
     // The bytes as they are in memory: they have not changed, or the block would be dead.
-    const Mode mode(block->key.mode);
-    std::vector<u8> bytes(block->size_bytes + kLongestInstruction);
-    cpu_.mmu.memory().read_bytes(PhysAddr(block->key.physical), {bytes.data(), block->part_in(block->key.physical >> kPageShift).bytes});
-    if (block->is_straddling()) {
-      const TranslatedBlock::Part second = block->part_in(block->key.second_page >> kPageShift);
-      cpu_.mmu.memory().read_bytes(second.first, {bytes.data() + block->size_bytes - second.bytes, second.bytes});
-    }
-    std::vector<cpu::Instruction> guest(block->count);
-    size_t offset = 0;
-    for (cpu::Instruction& insn : guest) {
-      (void)interpreter_.decoder().decode(mode.code_size(), (mode.decoder_key() & 4) != 0,
-                                          bytes.data() + offset, kLongestInstruction, insn);
-      offset += insn.length;
-    }
-    visit(listing_of(*block, guest));
+    const Trace guest = guest_of(*block);
+    if (guest.covers(physical) || block->is_straddling()) visit(listing_of(*block, guest));
   }
+}
+
+/// Decoded anew from memory.
+Trace Translator::Impl::guest_of(const TranslatedBlock& block) {
+  const Mode mode(block.key.mode);
+  std::vector<u8> bytes(block.size_bytes + kLongestInstruction);
+  cpu_.mmu.memory().read_bytes(PhysAddr(block.first), {bytes.data(), block.part_in(block.first >> kPageShift).bytes});
+  if (block.is_straddling()) {
+    const TranslatedBlock::Part second = block.part_in(block.key.second_page >> kPageShift);
+    cpu_.mmu.memory().read_bytes(second.first, {bytes.data() + block.size_bytes - second.bytes, second.bytes});
+  }
+  Trace guest;
+  guest.begin(block.key.rip);
+  u64 next = block.first;
+  for (size_t i = 0; i < block.count; ++i) {
+    const u64 physical = block.offsets.empty() ? next : block.first + block.offsets[i];
+    cpu::Instruction insn;
+    (void)interpreter_.decoder().decode(mode.code_size(), (mode.decoder_key() & 4) != 0,
+                                        bytes.data() + (physical - block.first), kLongestInstruction, insn);
+    guest.add(insn, block.key.rip + (physical - block.key.physical), physical);
+    next = physical + insn.length;
+  }
+  return guest;
 }
 
 // ---- the face -----------------------------------------------------------------------------------

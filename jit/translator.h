@@ -23,11 +23,14 @@ struct TranslatorOptions {
   size_t cache_bytes = size_t{32} << 20;  ///< Of host code; when full, the oldest part is dropped.
   unsigned threshold = 4;                 ///< Runs of a block before it is translated.
   bool verify = false;                    ///< Every block's host code is checked before it runs.
+  u64 sample_interval = 100'000;          ///< Instructions after which it is noted which block runs,
+  unsigned hot_samples = 2;               ///< and how often one must be noted to become a trace.
 };
 
 /// Counted since start; `info jit` and the report show them.
 struct TranslatorStatistics {
-  u64 blocks = 0;               ///< Translated so far.
+  u64 blocks = 0;               ///< Translated so far, traces included.
+  u64 traces = 0;
   u64 live_blocks = 0;
   u64 guest_instructions = 0;   ///< In translated blocks, counted once a translation.
   u64 guest_bytes = 0;
@@ -51,9 +54,12 @@ struct Listing {
   u64 physical = 0;
   cpu::CodeSize code_size = cpu::CodeSize::Bits32;
   std::span<const cpu::Instruction> guest;
+  std::span<const u64> guest_rips;    ///< Where each is.
   std::span<const u8> host;           ///< The block's host code, from its first entry to its cold end.
   u64 host_address = 0;               ///< Where it runs.
-  std::span<const u32> host_offsets;  ///< For each guest instruction, where its host code begins.
+  /// For each guest instruction, where its host code begins; for all of them once more, if a loop has a
+  /// second copy.
+  std::span<const u32> host_offsets;
 };
 
 /// Whether this host can run translated code (BMI2); else a sentence.

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "cpu/instruction_table.h"
 #include "jit/translator_impl.h"
@@ -26,8 +27,11 @@ u32 Translator::Impl::miss(u64 linear, MissInfo info) {
   ++statistics_.misses;
   const Access access = info.write ? Access::Write : Access::Read;
   const bool is_aligned = ((linear + info.first_offset) & info.alignment_mask) == 0;
-  if (is_aligned && cpu_.mmu.make_direct(LinearAddr(linear), info.size, access, info.reads_first)) return 1;
+  // A group's host address outlives other checks of its block, but not the entry that it came from.
+  const std::span<const u64> held(&word(Word::Groups), kGroupWords);
+  if (is_aligned && cpu_.mmu.make_direct(LinearAddr(linear), info.size, access, info.reads_first, held)) return 1;
   ++statistics_.slow_accesses;
+  has_straddled_ = (linear & kPageOffsetMask) + info.size > kPageSize;
   return 0;
 }
 
@@ -84,7 +88,7 @@ u64 Translator::Impl::callout(const CalloutRecord& record) {
   ++statistics_.callouts;
   events_before_ = outside_events();
   CpuState& state = cpu_.state;
-  state.retired = end_ - (word(Word::Budget) + static_cast<u64>(kBudgetSlack) + record.not_retired);
+  state.retired = retired_now() - record.not_retired;
   state.rip() = record.next_rip;
   unpack_flags(word(Word::Flags), state.flags);
   if (record.clear_adjust) state.flags.carries &= ~cpu::LazyFlags::kAdjust;
@@ -150,7 +154,7 @@ void Translator::Impl::after_exit() {
   state.rip() = word(Word::ExitRip);
   unpack_flags(word(Word::Flags), state.flags);
   if (info.clear_adjust) state.flags.carries &= ~cpu::LazyFlags::kAdjust;
-  state.retired = end_ - (word(Word::Budget) + static_cast<u64>(kBudgetSlack) + info.not_retired);
+  state.retired = retired_now() - static_cast<u64>(i64{info.not_retired});
   switch (info.kind) {
     case ExitInfo::Kind::Lookup:
       ++statistics_.lookups;
@@ -165,7 +169,8 @@ void Translator::Impl::after_exit() {
       return;
     case ExitInfo::Kind::Interpret: {
       TranslatedBlock* const left = blocks_.by_number(static_cast<u32>(word(Word::LinkNumber)));
-      if (left != nullptr && left->has_groups && ++left->left == kLeavesBeforeRetry) {
+      const bool has_straddled = std::exchange(has_straddled_, false);
+      if (left != nullptr && has_straddled && left->has_groups && ++left->left == kLeavesBeforeRetry) {
         without_groups_.insert(left->key.physical);
         blocks_.kill(*left);
       }
@@ -177,6 +182,8 @@ void Translator::Impl::after_exit() {
       return;
     }
     case ExitInfo::Kind::Budget:
+      if (reserve_ != 0) sample();
+      return;
     case ExitInfo::Kind::Callout:
       return;
   }

@@ -4,13 +4,16 @@
 //
 //     translator.cpp        the loop: find, translate, run
 //     translator_exits.cpp  what translated code calls, and what happens after it was left
+//     translator_traces.cpp which blocks run much, and what is made of them
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <memory>
 #include <span>
 #include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 #include "cpu/interpreter/interpreter.h"
 #include "jit/block_table.h"
@@ -18,6 +21,38 @@
 #include "jit/translator.h"
 
 namespace doppel::jit {
+
+using cpu::CpuState;
+
+/// Guest code in the order in which it is to be translated.
+struct Trace {
+  u64 rip = 0;       ///< Of the first instruction: offset in CS,
+  u64 physical = 0;  ///< and where it is.
+  std::vector<cpu::Instruction> instructions;
+  std::vector<u64> rips;
+  u64 first = 0;     ///< Lowest guest-physical byte; all lie in one page, but for one that straddles two.
+  u64 end = 0;
+
+  void begin(u64 at) {
+    instructions.clear();
+    rips.clear();
+    rip = at;
+  }
+  void add(const cpu::Instruction& insn, u64 at, u64 insn_physical) {
+    if (instructions.empty()) physical = first = end = insn_physical;
+    instructions.push_back(insn);
+    rips.push_back(at);
+    first = std::min(first, insn_physical);
+    end = std::max(end, insn_physical + insn.length);
+  }
+  u64 physical_of(size_t i) const { return physical + (rips[i] - rip); }
+  bool covers(u64 address) const {
+    for (size_t i = 0; i < instructions.size(); ++i) {
+      if (address - physical_of(i) < instructions[i].length) return true;
+    }
+    return false;
+  }
+};
 
 class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
  public:
@@ -52,6 +87,13 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   u64& word(Word which) { return cpu_.engine_area.words[static_cast<size_t>(which)]; }
   u64 state_register() const { return reinterpret_cast<u64>(&cpu_.state) + kStateBias; }
   u64 remaining() const { return end_ - cpu_.state.retired; }
+  /// Instructions retired when translated code stands where the budget says.
+  u64 retired_now() { return end_ - (reserve_ + word(Word::Budget) + static_cast<u64>(kBudgetSlack)); }
+  /// Where the next instruction is.
+  LinearAddr linear_rip(Mode mode) const {
+    const u64 rip = cpu_.state.rip();
+    return LinearAddr(mode.code64() ? rip : (cpu_.state.segment(Seg::CS).base + rip) & 0xffff'ffff);
+  }
 
   Mode mode();
   TranslatedBlock* find(Mode mode);
@@ -59,6 +101,11 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   u64 second_page(LinearAddr address, Mode mode);
   bool is_hot(cpu::Block& block);
   TranslatedBlock* translate(const cpu::Block& block, Mode mode);
+  TranslatedBlock* translate(const Trace& trace, Mode mode, bool is_hot);
+  void sample();
+  bool note(const cpu::Block& block, u64 rip);
+  bool trace_goes_on(Mode mode, LinearAddr page);
+  void record_trace(Mode mode);
   u64 prepare(const TranslatedBlock& block, Mode mode);
   void enter(const TranslatedBlock& block, Mode mode);
   void after_exit();
@@ -66,9 +113,14 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   void check_sites();
   void settle_pending(TranslatedBlock& block);
   unsigned table_of(Mode mode);
+  unsigned take_table(Mode mode);
+  void make_room(size_t bytes);
+  void track(const TranslatedBlock& block);
+  void count(const TranslatedBlock& block, u64 ns);
   size_t table_slot(u64 rip) const;
   void check_block(const TranslatedBlock& block);
-  Listing listing_of(const TranslatedBlock& block, std::span<const cpu::Instruction> guest);
+  Trace guest_of(const TranslatedBlock& block);
+  Listing listing_of(const TranslatedBlock& block, const Trace& guest);
   void spill_x87();
   bool may_repeat(const CalloutRecord& record);
   /// Grows when a handler reaches a device or changes code: then the run loop must look.
@@ -98,10 +150,12 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   u8* return_stack_ = nullptr;
   bool guard_is_open_ = false;
   u64 end_ = 0;
+  u64 reserve_ = 0;  ///< Instructions before `end_` that the budget does not hold yet.
   u32 entered_mode_ = 0;
   u64 entered_generation_ = 0;
   u64 entered_code_base_ = 0;
   u64 events_before_ = 0;
+  bool has_straddled_ = false;  ///< The last access that failed reached over the end of its page.
   Pending pending_;
   /// Where blocks were found last, by RIP. Good while the block lives and its page is where it was,
   /// which the number in the fetch table says.
@@ -124,9 +178,11 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   std::array<u32, cpu::EngineArea::kTables> table_owner_{};
   unsigned tables_used_ = 0;
   std::unordered_map<u64, u32> straddling_runs_;  // By physical address.
-  std::unordered_set<u64> without_sites_;   // By physical address: their accesses wander from page to page.
+  std::unordered_set<u64> wandering_;  // By physical address: instructions whose accesses wander from page to page.
   u64 sites_checked_at_ = 0;
   std::unordered_set<u64> without_groups_;  // By physical address: their groups straddled pages.
+  std::unordered_set<u64> hot_;             // By physical address: to become traces.
+  Trace trace_;                             // Being translated.
 };
 
 }  // namespace doppel::jit

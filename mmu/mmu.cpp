@@ -344,14 +344,24 @@ u8* Mmu::span_over_code(const Target& target, size_t size) {
   return page + target.physical.page_offset();
 }
 
-bool Mmu::make_direct(LinearAddr address, size_t size, Access access, bool reads_first) {
+bool Mmu::make_direct(LinearAddr address, size_t size, Access access, bool reads_first,
+                      std::span<const u64> held) {
   ++counters_.misses;
   if (size == 0 || has_checks() || address.page_offset() + size > kPageSize) return false;
   if (address != wrap(address) || !check(address, size, true).ok()) return false;
   const u64 true_faults = counters_.true_faults;
+  const u64 indexes = counters_.index_changes;
+  const u64 trackings = pages_tracked();
+  active_->evicted_host = 0;
   const bool found = translate(address, reads_first ? Access::Read : access, class_, false).ok();
   counters_.true_faults = true_faults;
-  return found && active_->find(access, address, size) != nullptr;
+  if (!found || active_->find(access, address, size) == nullptr) return false;
+  if (held.empty()) return true;
+  if (counters_.index_changes != indexes || pages_tracked() != trackings) return false;
+  const u64 evicted = active_->evicted_host;
+  return evicted == 0 || std::none_of(held.begin(), held.end(), [evicted](u64 host) {
+    return (host & kPageMask) == evicted;
+  });
 }
 
 // Simplified: data breakpoints do not see the processor's own accesses.

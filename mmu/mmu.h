@@ -143,8 +143,10 @@ class Mmu {
   /// For generated code's misses: makes [address, +size), which lies in one page, hit the active
   /// table for loads or stores, if the guest notices nothing but what such an access does to A and D
   /// bits; with `reads_first` only what a load does (the store may hit all the same). No fault is
-  /// raised or counted. True: a retry hits.
-  bool make_direct(LinearAddr address, size_t size, Access access, bool reads_first);
+  /// raised or counted. True: a retry hits, and whoever holds the host addresses `held` may go on using
+  /// them: no entry for one of their pages had to go, and no page became tracked.
+  bool make_direct(LinearAddr address, size_t size, Access access, bool reads_first,
+                   std::span<const u64> held = {});
 
   /// Accesses the processor makes by itself: descriptor tables, TSS. Supervisor whatever CPL is.
   template <class T>
@@ -175,6 +177,12 @@ class Mmu {
       return FetchPage{own.fetch_hosts[slot], own.fetch_physical[slot]};
     }
     return fetch_slow(address);
+  }
+  /// Whether fetch_page would not walk. Who remembers where code is must ask before going to another page:
+  /// else a page whose entry has been evicted is walked for by one engine and not by another, and the
+  /// guest sees its accessed bit.
+  bool has_fetched(LinearAddr address) const {
+    return table_of(class_).fetch_pages[ShadowTlb::fetch_slot(address)] == address.page().value;
   }
   /// The number of a linear page with this physical page behind it, as ShadowTlb::fetch_ids has it.
   /// A number is never given to another pair; a pair may get a new one after very many others. 0:

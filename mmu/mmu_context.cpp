@@ -129,15 +129,14 @@ void Mmu::note_large_page(LinearAddr address, u64 page_size) {
 
 // ---- which slots --------------------------------------------------------------------------------
 
-// Not while an entry is being filled, which would drop it again: before the next one.
+// Not while an entry is being filled, which would drop it again: before the next one. Nothing changes
+// its meaning: what was learnt from a translation still holds.
 void Mmu::change_index() {
   index_is_poor_ = false;
   const TlbIndex wanted = conflicts_.choose();
   if (wanted == tables_[0].index) return;
   ++counters_.index_changes;
   for (auto& table : tables_) table.set_index(wanted);
-  large_pages_.fill(0);
-  ++generation_;
 }
 
 // ---- what stands behind a page ------------------------------------------------------------------

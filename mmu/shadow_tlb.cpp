@@ -37,14 +37,12 @@ u64 ShadowTlb::fill(Access access, LinearAddr page, u8* host_page, bool global) 
   u64& tag = access == Access::Write ? write_tags[where] : read_tags[where];
   u64& other = access == Access::Write ? read_tags[where] : write_tags[where];
 
-  if (write_tags[where] != kInvalid && (write_tags[where] != wanted || addends[where] != addend)) {
-    // It goes; what generated code copied of it stays.
-    const size_t place = write_place(host_behind(where));
-    replaced_[place / 64] |= u64{1} << (place % 64);
-  }
+  const bool is_same = (tag == wanted || other == wanted) && addends[where] == addend;
+  if (!is_same) drop_copies(where, Kind::LoadsAndStores);
   u64 evicted = kInvalid;
   if (tag != wanted && tag != kInvalid) evicted = tag;
   if (other != wanted && other != kInvalid) evicted = other;
+  if (evicted != kInvalid) evicted_host = addends[where] - (evicted << kPageShift);
   // The addend is shared: where the page leads elsewhere now, what was known of the other kind of
   // access (may it store there?) is about another frame.
   if (other != wanted || addends[where] != addend) other = kInvalid;
@@ -70,40 +68,9 @@ void ShadowTlb::fill_fetch(LinearAddr page, const u8* host_page, bool global, Ph
   fetch_ids[where] = id;
 }
 
-template <class Keeps>
-void ShadowTlb::drop_sites(Keeps keeps) {
-  if (sites_filled > kSiteList) {
-    for (Site& site : sites) site = {kNoSite, 0, site.misses};
-    sites_filled = 0;
-    replaced_.fill(0);
-    return;
-  }
-  u64 kept = 0;
-  for (u64 i = 0; i < sites_filled; ++i) {
-    const u32 offset = filled_sites[i];
-    Site& site = sites[offset / sizeof(Site)];
-    if (site.minus_page == kNoSite) continue;
-    if (keeps(LinearAddr(-site.minus_page), site)) {
-      filled_sites[kept++] = offset;
-    } else {
-      site = {kNoSite, 0, site.misses};
-    }
-  }
-  sites_filled = kept;
-  if (kept == 0) replaced_.fill(0);
-}
-
-bool ShadowTlb::is_global(LinearAddr page) const {
-  const size_t where = slot(page);
-  const u64 tag = tag_for(page, 1);
-  return (read_tags[where] == tag || write_tags[where] == tag) && (state_[where] & kIsGlobal) != 0;
-}
-
 void ShadowTlb::flush(bool keep_global) {
-  drop_sites([&](LinearAddr page, const Site& site) {
-    // A copy of the present entry, not of an earlier one of the same page.
-    return keep_global && is_global(page) && addends[slot(page)] == site.addend;
-  });
+  if (keep_global) drop_non_global_copies();
+  else drop_all_copies();
   for (const u16 slot : filled_[0]) {
     u8& state = state_[slot];
     if ((state & kIsGlobal) == 0) drop(slot);
@@ -119,44 +86,92 @@ void ShadowTlb::flush(bool keep_global) {
 }
 
 void ShadowTlb::flush_range(LinearAddr first, u64 size) {
-  drop_sites([&](LinearAddr page, const Site&) { return page.value - first.page().value >= size; });
+  // The number of no page, minus kInvalid, is in no range.
   const u64 pages = size >> kPageShift;
+  const auto drop_data_in = [&](size_t where) {
+    const auto covers = [&](u64 tag) { return -tag - first.page_number() < pages; };
+    if (!covers(read_tags[where]) && !covers(write_tags[where])) return;
+    drop_copies(where, Kind::LoadsAndStores);
+    drop(where);
+  };
   if (pages > kEntries) {
-    // The number of no page, minus kInvalid, is in no range.
-    const auto covers = [&](u64 number) { return number - first.page_number() < pages; };
     for (size_t slot = 0; slot < kEntries; ++slot) {
-      if (covers(-read_tags[slot])) read_tags[slot] = kInvalid;
-      if (covers(-write_tags[slot])) write_tags[slot] = kInvalid;
+      drop_data_in(slot);
       if (fetch_pages[slot] - first.page().value < size) drop(kEntries + slot);
     }
     return;
   }
   for (u64 i = 0; i < pages; ++i) {
     const LinearAddr page = first.page() + (i << kPageShift);
-    const size_t where = slot(page);
-    const u64 tag = tag_for(page, 1);
-    if (read_tags[where] == tag) read_tags[where] = kInvalid;
-    if (write_tags[where] == tag) write_tags[where] = kInvalid;
+    drop_data_in(slot(page));
     if (fetch_pages[fetch_slot(page)] == page.value) drop(kEntries + fetch_slot(page));
   }
 }
 
 void ShadowTlb::revoke_writes(const u8* host_page) {
   const u64 host = reinterpret_cast<u64>(host_page);
-  const size_t place = write_place(host);
-  bool sites_may_know = (replaced_[place / 64] >> (place % 64) & 1) != 0;
-  for (u16 slot = write_chains_[place]; slot != kNoSlot; slot = next_in_chain_[slot]) {
+  for (u16 slot = write_chains_[write_place(host)]; slot != kNoSlot; slot = next_in_chain_[slot]) {
     if (write_tags[slot] == kInvalid || host_behind(slot) != host) continue;
+    drop_copies(slot, Kind::Stores);
     write_tags[slot] = kInvalid;
-    sites_may_know = true;
   }
-  if (!sites_may_know || sites_filled == 0) return;
-  for (size_t i = 1; i < kSites; i += 2) {
-    Site& site = sites[i];
-    if (site.addend - site.minus_page != host) continue;
-    site.minus_page = kNoSite;
-    site.addend = 0;
+}
+
+// ---- copies -------------------------------------------------------------------------------------
+
+void ShadowTlb::drop_all_copies() {
+  if (has_lost_copies()) {
+    for (Site& site : sites) drop_site(site);
+  } else {
+    for (u64 number = copies_made; number != copies_forgotten_; --number) {
+      drop_site(sites[copies[number % kCopies].site / sizeof(Site)]);
+    }
   }
+  copies_forgotten_ = copies_made;
+}
+
+void ShadowTlb::drop_copies(size_t slot, Kind kind) {
+  if (has_lost_copies()) return drop_all_copies();
+  // From the newest to the first that is forgotten. Numbers wrap in 32 bits: ages are compared.
+  const u32 end = static_cast<u32>(copies_made);
+  const u32 forgotten = static_cast<u32>(copies_made - copies_forgotten_);
+  u32 number = newest_copy[slot];
+  while (end - number < forgotten) {
+    const Copy copy = copies[number % kCopies];
+    const size_t which = copy.site / sizeof(Site);
+    Site& site = sites[which];
+    // It may have gone elsewhere since.
+    const bool is_here = site.minus_page != kNoSite && this->slot(LinearAddr(-site.minus_page)) == slot;
+    if (is_here && (kind == Kind::LoadsAndStores || which % 2 != 0)) drop_site(site);
+    if (end - copy.before <= end - number) break;  // A number from before they wrapped.
+    number = copy.before;
+  }
+  if (kind == Kind::LoadsAndStores) newest_copy[slot] = static_cast<u32>(copies_forgotten_);
+}
+
+/// Copies of global entries are listed anew, the others dropped.
+void ShadowTlb::drop_non_global_copies() {
+  if (has_lost_copies()) return drop_all_copies();
+  const u64 end = copies_made;
+  for (u64 number = copies_forgotten_ + 1; number <= end; ++number) {
+    const u32 offset = copies[number % kCopies].site;
+    Site& site = sites[offset / sizeof(Site)];
+    if (site.minus_page == kNoSite) continue;
+    const size_t where = slot(LinearAddr(-site.minus_page));
+    if ((state_[where] & kIsGlobal) == 0) {
+      drop_site(site);
+      continue;
+    }
+    // Its new place in the ring has been read: no more are listed than were.
+    const u32 before = newest_copy[where];
+    const bool is_listed = static_cast<u32>(copies_made) - before < copies_made - end &&
+                           copies[before % kCopies].site == offset;
+    if (is_listed) continue;
+    ++copies_made;
+    copies[copies_made % kCopies] = {offset, before};
+    newest_copy[where] = static_cast<u32>(copies_made);
+  }
+  copies_forgotten_ = end;
 }
 
 // A slot stays in the chain of its last host page for stores until it gets another.
@@ -174,7 +189,9 @@ void ShadowTlb::join_chain(size_t slot, u64 host_page) {
 }
 
 void ShadowTlb::set_index(const TlbIndex& wanted) {
-  flush(false);
+  drop_all_copies();
+  // They stay listed: a slot may be, where it does not belong.
+  for (size_t where = 0; where < kEntries; ++where) drop(where);
   index = wanted;
   index_mask = wanted.mask();
   low_mask_ = (u64{1} << wanted.low_bits) - 1;

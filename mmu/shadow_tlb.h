@@ -89,7 +89,7 @@ class ShadowTlb {
   void flush_range(LinearAddr first, u64 size);
   /// Drops entries for stores that lead to this host page: it became tracked.
   void revoke_writes(const u8* host_page);
-  /// Drops everything; slots are chosen anew from now on.
+  /// Drops all entries for data; slots are chosen anew from now on.
   void set_index(const TlbIndex& wanted);
 
   /// Slots listed for the next flush: at least those that are filled.
@@ -97,13 +97,14 @@ class ShadowTlb {
 
   // ---- what generated code reads -----------------------------------------------------------------
 
-  static constexpr size_t kSites = 2048;
+  static constexpr size_t kSites = 4096;
   /// No canonical address added to it gives an offset in a page. Others might: with an addend of 0 they
   /// fault on the host, too.
   static constexpr u64 kNoSite = u64{1} << 63;
   /// What one place in generated code found last: a copy of an entry that needs no index, so that
-  /// the address of the data does not wait for it. Good until anything is dropped. Even sites are
-  /// for loads, odd ones for stores.
+  /// the address of the data does not wait for it. It goes with the entry, whatever becomes of that:
+  /// an access that hits a copy must hit the table too, or the engine that has no copies would walk
+  /// where this one does not. Even sites are for loads, odd ones for stores.
   struct Site {
     u64 minus_page = kNoSite;  ///< 0 - linear address of the page.
     u64 addend = 0;
@@ -111,11 +112,17 @@ class ShadowTlb {
     u64 unused = 0;
   };
   alignas(64) Site sites[kSites];
-  /// Sites filled since they were dropped last, by their distance from the first; a ring, of which
-  /// `sites_filled` counts the entries ever written.
-  static constexpr size_t kSiteList = 4096;
-  u64 sites_filled = 0;
-  u32 filled_sites[kSiteList];
+  /// Copies in the order they were made, in a ring: which site, and the number of the copy made before
+  /// of the same slot. Numbers count copies; the first is 1.
+  static constexpr size_t kCopies = 4096;
+  struct Copy {
+    u32 site = 0;  ///< Distance from the first site.
+    u32 before = 0;
+  };
+  u64 copies_made = 0;
+  Copy copies[kCopies];
+  /// Number of the newest copy of each slot. Old ones may name copies that are forgotten.
+  u32 newest_copy[kEntries] = {};
 
   u64 index_mask = TlbIndex().mask();
   u64 read_tags[kEntries];
@@ -131,13 +138,17 @@ class ShadowTlb {
   PhysAddr fetch_physical[kEntries];
 
   static constexpr u64 kNoPage = ~u64{0};
+  /// Host page of the entry for data that had to go last, for another page's.
+  u64 evicted_host = 0;
 
  private:
-  /// Drops what generated code has copied, but for pages that `keeps` wants to stay.
-  template <class Keeps>
-  void drop_sites(Keeps keeps);
-  /// The page has an entry for data, which survives a change of address space.
-  bool is_global(LinearAddr page) const;
+  /// The ring has been overrun: which slots have copies is not known any more.
+  bool has_lost_copies() const { return copies_made - copies_forgotten_ > kCopies; }
+  void drop_all_copies();
+  enum class Kind : u8 { Stores, LoadsAndStores };
+  void drop_copies(size_t slot, Kind kind);
+  void drop_non_global_copies();
+  void drop_site(Site& site) { site = {kNoSite, 0, site.misses}; }
 
   /// Slots of loads and stores, then those of fetches.
   static constexpr size_t kSlots = 2 * kEntries;
@@ -166,8 +177,7 @@ class ShadowTlb {
   std::array<u16, kEntries> write_chains_;
   std::array<u16, kEntries> chain_of_;
   std::array<u16, kEntries> next_in_chain_{};
-  // A set bit for every host page that lost an entry for stores while sites may have had a copy.
-  std::array<u64, kEntries / 64> replaced_{};
+  u64 copies_forgotten_ = 0;  // Copies up to this number have been dropped, or listed anew.
 };
 
 }  // namespace doppel::mmu

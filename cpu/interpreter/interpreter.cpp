@@ -60,7 +60,7 @@ ExitReason Interpreter::run(u64 budget) {
     const u64 epoch = cpu_.mmu.generation() + cpu_.mode_epoch() + cache_.epoch();
     const u64 rip = state.rip();
     Block::Link* const link = previous == nullptr ? nullptr : &previous->links[rip != past_previous];
-    if (link != nullptr && link->epoch == epoch && link->rip == rip) [[likely]] {
+    if (link != nullptr && link->epoch == epoch && link->rip == rip && is_fetched(past_previous, rip)) [[likely]] {
       previous = link->to;
     } else {
       Block* const found = find_block();
@@ -80,6 +80,16 @@ ExitReason Interpreter::run(u64 budget) {
   return state.shutdown ? ExitReason::Shutdown
          : state.halted ? ExitReason::Halted
                         : ExitReason::BudgetSpent;
+}
+
+/// Whether control gets from code that ends at `from` to `rip` without a walk: within a page, or to one
+/// whose entry has not been evicted since.
+bool Interpreter::is_fetched(u64 from, u64 rip) const {
+  const bool code64 = cpu_.code64();
+  const u64 base = code64 ? 0 : cpu_.state.segment(Seg::CS).base;
+  if (((base + from - 1) ^ (base + rip)) >> kPageShift == 0) return true;
+  const u64 address = base + rip;
+  return cpu_.mmu.has_fetched(LinearAddr(code64 ? address : address & 0xffff'ffff));
 }
 
 /// An exception counts as the instruction that raised it: time passes in a loop of faults too.

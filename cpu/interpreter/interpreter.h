@@ -44,6 +44,7 @@ class Interpreter final : public Engine {
   Block* decode_block(u64 physical, const u8* page);
   Block* straddling_block(LinearAddr address, u64 physical, const u8* page);
   void retire_fault(u64 rip, const Fault& fault);
+  bool is_fetched(u64 from, u64 rip) const;
 
   Cpu& cpu_;
   Decoder decoder_;

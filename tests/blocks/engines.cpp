@@ -10,6 +10,9 @@
 namespace doppel::blocks {
 namespace {
 
+/// As short as can be, so that what goes round becomes a trace.
+constexpr u64 kTraceSampleInterval = 1;
+
 /// The interpreter, but IMUL of two operands leaves the wrong CF and OF: shows that the test finds a fault
 /// of one instruction and shrinks the block around it.
 class FaultyEngine final : public cpu::Engine {
@@ -50,9 +53,13 @@ class FaultyEngine final : public cpu::Engine {
 Result<std::unique_ptr<cpu::Engine>, Error> make_engine(std::string_view name, cpu::Cpu& cpu, unsigned threshold) {
   if (name == "interp") return std::unique_ptr<cpu::Engine>(std::make_unique<cpu::Interpreter>(cpu));
   if (name == "faulty") return std::unique_ptr<cpu::Engine>(std::make_unique<FaultyEngine>(cpu));
-  if (name == "jit") {
+  if (name == "jit" || name == "traces") {
     jit::TranslatorOptions options;
     options.threshold = threshold;
+    if (name == "traces") {
+      options.sample_interval = kTraceSampleInterval;
+      options.hot_samples = 1;
+    }
     DOPPEL_TRY(std::unique_ptr<jit::Translator> translator, jit::Translator::create(cpu, options));
     return std::unique_ptr<cpu::Engine>(std::move(translator));
   }

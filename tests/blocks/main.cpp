@@ -1,6 +1,6 @@
 // Random blocks on two engines:
 //
-//     block_test [--engine interp|jit|faulty] [--cases N] [--seed S] [--mode 16|32|64] [--only MNEMONIC]
+//     block_test [--engine interp|jit|traces|faulty] [--cases N] [--seed S] [--mode 16|32|64] [--only MNEMONIC]
 //                [--from N] [--case K [--history]] [--shown N] [--threshold N] [--verbose] [--brief] [--warm]
 //
 // The interpreter is the oracle. A difference is printed with the block, its start and both ends, then
@@ -45,7 +45,7 @@ bool parse(int argc, char** argv, Options& options) {
 int main_function(int argc, char** argv) {
   Options options;
   if (!parse(argc, argv, options)) {
-    std::fprintf(stderr, "usage: block_test [--engine interp|jit|faulty] [--cases N] [--seed S] [--mode 16|32|64] [--only MNEMONIC]\n"
+    std::fprintf(stderr, "usage: block_test [--engine interp|jit|traces|faulty] [--cases N] [--seed S] [--mode 16|32|64] [--only MNEMONIC]\n"
                          "                  [--from N] [--case K [--history]] [--shown N] [--threshold N] [--verbose] [--brief] [--warm]\n");
     return 2;
   }

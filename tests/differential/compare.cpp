@@ -114,8 +114,12 @@ std::vector<std::string> compare(const TestCase& test, const Decoded& decoded, c
   // MXCSR's bit 17 (misaligned operands) exists on AMD's processors alone.
   constexpr u32 kMisalignedMode = 1u << 17;
   if ((host.state.fp.mxcsr & kMisalignedMode) != 0) return {};
-  const bool by_segment = host.outcome.vector == static_cast<u8>(Vector::GP) || host.outcome.vector == static_cast<u8>(Vector::SS);
-  if (host.outcome.faulted && by_segment && !guest.outcome.faulted && test.size != CodeSize::Bits64 && is_masked_avx(decoded)) return {};
+  const auto by_segment = [](const Outcome& outcome) {
+    const bool is_segment = outcome.vector == static_cast<u8>(Vector::GP) || outcome.vector == static_cast<u8>(Vector::SS);
+    return outcome.faulted && is_segment;
+  };
+  const bool is_one_sided = by_segment(host.outcome) ? !guest.outcome.faulted : by_segment(guest.outcome) && !host.outcome.faulted;
+  if (is_one_sided && test.size != CodeSize::Bits64 && is_masked_avx(decoded)) return {};
   if (host.outcome.unfinished || guest.outcome.unfinished) {
     result.number("unfinished", host.outcome.unfinished, guest.outcome.unfinished);
     return result.take();

@@ -95,6 +95,7 @@ std::vector<Ignored> ignored_stack_bytes(const Decoded& decoded) {
 bool is_fault_order_open(const Decoded& decoded) {
   if (decoded.insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) return true;
   if (!ignored_stack_bytes(decoded).empty()) return true;  // A store of 2 bytes, or of more.
+  if (decoded.insn.meta.category == ZYDIS_CATEGORY_STRINGOP) return true;  // Of two operands, either may be first.
   for (unsigned i = 0; i < decoded.insn.operand_count; ++i) {
     // Wide operands are read in pieces, and aligned ones are checked before or after their segment.
     const ZydisDecodedOperand& operand = decoded.operands[i];

@@ -20,7 +20,8 @@ bool is_fault_order_open(const Decoded& decoded);
 
 /// A masked store that leaves bytes out.
 bool is_masked_out(const TestCase& test, const Decoded& decoded);
-/// A masked load or store of AVX: AMD's processors check the limit of its segment for the whole operand.
+/// A masked load or store of AVX: AMD's processors check the limit of its segment for the whole operand, or not
+/// for all of its elements.
 bool is_masked_avx(const Decoded& decoded);
 bool is_gather(const Decoded& decoded);
 

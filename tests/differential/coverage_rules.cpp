@@ -110,6 +110,9 @@ std::string reason_not_covered(const Decoded& decoded) {
     case ZYDIS_MNEMONIC_RDSEED:
     case ZYDIS_MNEMONIC_XGETBV:
       return "the answer belongs to the machine, not to the instruction";
+    case ZYDIS_MNEMONIC_RDPKRU:
+    case ZYDIS_MNEMONIC_WRPKRU:
+      return "the host's kernel decides whether there are protection keys (CR4.PKE)";
     case ZYDIS_MNEMONIC_SGDT:
     case ZYDIS_MNEMONIC_SIDT:
     case ZYDIS_MNEMONIC_SLDT:

@@ -116,11 +116,12 @@ void Generator::forbid_lock(TestCase& test) {
   u8 bytes[15] = {0xf0};
   Decoded refused;
   if (test.length >= 14) return;
-  // On AMD's processors LOCK MOV CR0 is MOV CR8, whatever other prefixes stand.
+  // On AMD's processors LOCK MOV CR0 is MOV CR8, whatever other prefixes stand; some ignore LOCK before VERW.
   Decoded plain;
   if (decode(test.size, test.bytes, test.length, plain)) {
     const auto& insn = plain.insn;
     if (insn.opcode_map == ZYDIS_OPCODE_MAP_0F && (insn.opcode & 0xfc) == 0x20) return;
+    if (insn.mnemonic == ZYDIS_MNEMONIC_VERW) return;
   }
   std::memcpy(bytes + 1, test.bytes, test.length);
   if (decode(test.size, bytes, test.length + 1, refused)) return;

@@ -102,13 +102,100 @@ TEST_CASE("shadow_tlb: a page that leads elsewhere now keeps no right to store f
   CHECK(tlb->find(Access::Read, LinearAddr(0x5000), 1) == host(2));
 }
 
-TEST_CASE("shadow_tlb: a new index forgets everything, global entries too") {
+namespace {
+
+// As the stub of a site does; even sites are for loads.
+void copy(ShadowTlb& tlb, u32 site, u64 address) {
+  const LinearAddr page = LinearAddr(address).page();
+  const size_t slot = tlb.slot(page);
+  REQUIRE((site % 2 == 0 ? tlb.read_tags : tlb.write_tags)[slot] == ShadowTlb::tag_for(page, 1));
+  tlb.sites[site].minus_page = -page.value;
+  tlb.sites[site].addend = tlb.addends[slot];
+  const u64 number = ++tlb.copies_made;
+  tlb.copies[number % ShadowTlb::kCopies] = {site * static_cast<u32>(sizeof(ShadowTlb::Site)), tlb.newest_copy[slot]};
+  tlb.newest_copy[slot] = static_cast<u32>(number);
+}
+
+bool is_filled(const ShadowTlb& tlb, u32 site) { return tlb.sites[site].minus_page != ShadowTlb::kNoSite; }
+
+constexpr u64 kApart = ShadowTlb::kEntries << kPageShift;
+
+}  // namespace
+
+TEST_CASE("shadow_tlb: copies of an entry go when another page takes its slot, others stay") {
+  auto tlb = std::make_unique<ShadowTlb>();
+  tlb->fill(Access::Read, LinearAddr(0x5000), host(1), false);
+  tlb->fill(Access::Write, LinearAddr(0x5000), host(1), false);
+  tlb->fill(Access::Read, LinearAddr(0x6000), host(2), false);
+  copy(*tlb, 2, 0x6000);
+  copy(*tlb, 2, 0x5000);
+  copy(*tlb, 4, 0x6000);
+  copy(*tlb, 7, 0x5000);
+  copy(*tlb, 8, 0x5000);
+  copy(*tlb, 8, 0x6000);
+  tlb->fill(Access::Read, LinearAddr(0x5000), host(1), false);
+  CHECK(is_filled(*tlb, 2));
+  tlb->fill(Access::Read, LinearAddr(0x5000 + kApart), host(3), false);
+  CHECK_FALSE(is_filled(*tlb, 2));
+  CHECK_FALSE(is_filled(*tlb, 7));
+  CHECK(is_filled(*tlb, 4));
+  CHECK(is_filled(*tlb, 8));
+  tlb->fill(Access::Read, LinearAddr(0x6000), host(9), false);  // Leads elsewhere.
+  CHECK_FALSE(is_filled(*tlb, 4));
+  CHECK_FALSE(is_filled(*tlb, 8));
+}
+
+TEST_CASE("shadow_tlb: copies go with their entry when the ring of copies has been overrun") {
+  auto tlb = std::make_unique<ShadowTlb>();
+  tlb->fill(Access::Read, LinearAddr(0x5000), host(1), false);
+  tlb->fill(Access::Read, LinearAddr(0x6000), host(2), false);
+  copy(*tlb, 2, 0x5000);
+  for (unsigned i = 0; i <= ShadowTlb::kCopies; ++i) copy(*tlb, 4, 0x6000);
+  tlb->fill(Access::Read, LinearAddr(0x5000 + kApart), host(3), false);
+  CHECK_FALSE(is_filled(*tlb, 2));
+  copy(*tlb, 2, 0x5000 + kApart);
+  tlb->fill(Access::Read, LinearAddr(0x5000), host(1), false);
+  CHECK_FALSE(is_filled(*tlb, 2));
+}
+
+TEST_CASE("shadow_tlb: copies of global entries outlive a change of address space and go with the entry") {
+  auto tlb = std::make_unique<ShadowTlb>();
+  tlb->fill(Access::Read, LinearAddr(0x5000), host(1), true);
+  tlb->fill(Access::Read, LinearAddr(0x6000), host(2), false);
+  for (unsigned i = 0; i < 3; ++i) {
+    copy(*tlb, 4, 0x6000);
+    copy(*tlb, 2, 0x5000);
+    tlb->flush(true);
+    CHECK(is_filled(*tlb, 2));
+    CHECK_FALSE(is_filled(*tlb, 4));
+    tlb->fill(Access::Read, LinearAddr(0x6000), host(2), false);
+  }
+  tlb->fill(Access::Read, LinearAddr(0x5000 + kApart), host(3), false);
+  CHECK_FALSE(is_filled(*tlb, 2));
+}
+
+TEST_CASE("shadow_tlb: a page that becomes tracked loses copies for stores, a flushed one all") {
+  auto tlb = std::make_unique<ShadowTlb>();
+  tlb->fill(Access::Read, LinearAddr(0x5000), host(1), false);
+  tlb->fill(Access::Write, LinearAddr(0x5000), host(1), false);
+  copy(*tlb, 2, 0x5000);
+  copy(*tlb, 3, 0x5000);
+  tlb->revoke_writes(host(1));
+  CHECK(is_filled(*tlb, 2));
+  CHECK_FALSE(is_filled(*tlb, 3));
+  tlb->flush_range(LinearAddr(0x5000), kPageSize);
+  CHECK_FALSE(is_filled(*tlb, 2));
+}
+
+TEST_CASE("shadow_tlb: a new index forgets data, global entries and copies too, and keeps fetches") {
   auto tlb = std::make_unique<ShadowTlb>();
   tlb->fill(Access::Write, LinearAddr(0x5000), host(1), true);
   tlb->fill_fetch(LinearAddr(0x5000), host(1), true, PhysAddr(0x9000), 4);
+  copy(*tlb, 3, 0x5000);
   tlb->set_index({11, 24});
   CHECK_FALSE(hits(*tlb, Access::Write, 0x5000));
-  CHECK_FALSE(fetches(*tlb, 0x5000));
+  CHECK_FALSE(is_filled(*tlb, 3));
+  CHECK(fetches(*tlb, 0x5000));
   tlb->fill(Access::Read, LinearAddr(0x5000), host(1), false);
   tlb->fill(Access::Read, LinearAddr(0x100'5000), host(2), false);
   CHECK(hits(*tlb, Access::Read, 0x5000));

@@ -1,0 +1,31 @@
+#pragma once
+
+// Which guest registers have a home while one block runs.
+//
+// Ten of sixteen have one wherever a block begins or is left. One without passes through memory at each use,
+// and waits there for its own last store. So a block that uses such a register much, and another hardly
+// or not at all, lends it the other's place: loaded where the block begins, put back where it is left.
+
+#include <span>
+
+#include <boost/container/static_vector.hpp>
+
+#include "jit/block_plan.h"
+#include "jit/layout.h"
+
+namespace doppel::jit {
+
+struct HomeSwap {
+  u8 comes = 0;   ///< Guest register without a home elsewhere.
+  u8 leaves = 0;  ///< Whose place it takes; it stands in the CpuState meanwhile.
+  u8 host = 0;
+};
+using HomeSwaps = boost::container::static_vector<HomeSwap, 6>;
+
+/// What pays for this block. `repeats`: it goes round in itself, so that moving costs nearly nothing.
+HomeSwaps choose_homes(std::span<const cpu::Instruction> block, const BlockPlan& plan, bool repeats);
+
+/// kHome with these changes.
+Homes homes_with(const HomeSwaps& swaps);
+
+}  // namespace doppel::jit

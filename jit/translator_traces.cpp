@@ -1,0 +1,94 @@
+// Where time goes, and what is done about it.
+//
+// Translated code comes back after a number of instructions. The block that then stands at its beginning is
+// one that runs much, and one that was found so again becomes a *trace*: the interpreter runs on from
+// there and notes the way that the guest takes, through branches, until it is back at the beginning or
+// something else ends it. What was noted is translated as one block. A branch that went the
+// noted way costs nothing but itself; the other way leaves the trace.
+
+#include <algorithm>
+
+#include "jit/translator_impl.h"
+
+namespace doppel::jit {
+namespace {
+
+/// Conditional branches that a trace may go on behind.
+constexpr unsigned kMostSideExits = 16;
+/// Hot places remembered: a bound, not a tuning.
+constexpr size_t kMostHot = 100'000;
+
+}  // namespace
+
+/// The budget ran out before its time.
+void Translator::Impl::sample() {
+  TranslatedBlock* const block = blocks_.by_number(static_cast<u32>(word(Word::LinkNumber)));
+  const bool is_inside = block != nullptr && block->key.rip != cpu_.state.rip();
+  if (block != nullptr && !block->is_trace && !block->is_straddling() && ++block->heat == options_.hot_samples) {
+    if (hot_.size() >= kMostHot) hot_.clear();
+    hot_.insert(block->key.physical);
+    blocks_.kill(*block);
+  }
+  // The budget is charged somewhere near the beginning: no block begins there.
+  const cpu::Block* const rest = is_inside ? interpreter_.find_block() : nullptr;
+  if (rest == nullptr) return;
+  ++statistics_.interpreted_blocks;
+  interpreter_.run_block(*rest, remaining());
+}
+
+/// Adds a block to the trace. False if not all of it: the trace is full, or back at its beginning.
+bool Translator::Impl::note(const cpu::Block& block, u64 rip) {
+  u64 physical = block.physical;
+  for (const cpu::Instruction& insn : block.instructions) {
+    const bool is_back = !trace_.instructions.empty() && rip == trace_.rip;
+    if (is_back || trace_.instructions.size() == kMaxBlockInstructions) return false;
+    trace_.add(insn, rip, physical);
+    rip += insn.length;
+    physical += insn.length;
+  }
+  return true;
+}
+
+/// Whether the interpreter, which has run what was noted last, stands where the trace may go on.
+bool Translator::Impl::trace_goes_on(Mode mode, LinearAddr page) {
+  const CpuState& state = cpu_.state;
+  const bool has_news = cpu_.attention || state.halted || state.shutdown || state.interrupt_shadow ||
+                        cpu_.needs_slow_mode() || (cpu_.intr() && cpu_.interrupts_enabled());
+  if (has_news || Mode::of(cpu_).key() != mode.key()) return false;
+  const cpu::Instruction& last = trace_.instructions.back();
+  if (last.ends_block && !may_be_passed_by(last, mode)) return false;
+  const auto& rips = trace_.rips;
+  // A loop inside is a trace of its own.
+  if (std::find(rips.begin(), rips.end(), state.rip()) != rips.end()) return false;
+  return linear_rip(mode).page() == page;
+}
+
+/// Runs on from the hot place where the guest is, and translates the way it takes.
+void Translator::Impl::record_trace(Mode mode) {
+  const CpuState& state = cpu_.state;
+  const LinearAddr page = linear_rip(mode).page();
+  const u64 changes = outside_events();
+  const u64 generation = cpu_.mmu.generation();
+  trace_.begin(state.rip());
+  unsigned branches = 0;
+  bool is_whole = true;
+  bool is_open = true;
+  do {
+    const u64 before = state.retired;
+    const u64 rip = state.rip();
+    const cpu::Block* const block = interpreter_.find_block();
+    if (block == nullptr || interpreter_.is_straddling(*block)) break;
+    const u32 count = block->count;
+    is_open = note(*block, rip);
+    ++statistics_.interpreted_blocks;
+    interpreter_.run_block(*block, remaining());
+    // A fault retires its instruction, too, and leaves the block elsewhere.
+    is_whole = state.retired - before == count && outside_events() == changes && cpu_.mmu.generation() == generation;
+    ++branches;
+  } while (is_whole && is_open && branches < kMostSideExits && trace_goes_on(mode, page));
+  if (trace_.instructions.empty()) return;
+  hot_.erase(trace_.physical);
+  if (is_whole) translate(trace_, mode, true);
+}
+
+}  // namespace doppel::jit

@@ -1,0 +1,174 @@
+// Traces: what runs much, translated along the way it takes.
+
+#include "tests/unit/jit/twins.h"
+
+namespace doppel::jit {
+namespace {
+
+using namespace asmjit::x86;
+using cpu::ExitReason;
+using test::TestCpu;
+
+constexpr u64 kCode = TestCpu::kCode;
+constexpr u64 kData = 0x20'0000;
+
+/// What is met once again is a trace.
+TranslatorOptions tracing() {
+  TranslatorOptions options = eager();
+  options.sample_interval = 100;
+  options.hot_samples = 1;
+  return options;
+}
+
+/// Runs `write`'s code on both engines and compares them after each stretch.
+class Traced {
+ public:
+  template <class Write>
+  explicit Traced(Write write) : twins(tracing()) {
+    twins.both([](TestCpu& test) {
+      test.enter_long();
+      allow_vectors(test);
+      test.state().gpr[RBX] = kData;
+    });
+    twins.put(kCode, code64(kCode, write));
+  }
+  void run_in_stretches() {
+    for (const u64 budget : {1u, 100u, 1000u, 77u, 333u, 20'000u, 1u, 2u, 3u, 65u, 129u, 9'999u}) {
+      CAPTURE(budget);
+      REQUIRE(twins.run(budget) == ExitReason::BudgetSpent);
+      CHECK_SAME(twins);
+    }
+    CHECK(twins.statistics().traces > 0);
+  }
+  Twins twins;
+};
+
+TEST_CASE("translator: a loop becomes a trace and stays exact") {
+  Traced traced([](Assembler& a) {
+    const asmjit::Label top = a.newLabel();
+    a.bind(top);
+    a.mov(rax, ptr(rbx));
+    a.add(rax, rcx);
+    a.mov(ptr(rbx, 8), rax);
+    a.add(r14, rax);
+    a.adc(r15, 0);
+    a.inc(rcx);
+    a.jmp(top);
+  });
+  traced.run_in_stretches();
+  // Most of it runs inside.
+  CHECK(traced.twins.statistics().entries < 2000);
+}
+
+TEST_CASE("translator: a trace follows branches taken and not taken, and is left by the other way") {
+  Traced traced([](Assembler& a) {
+    const asmjit::Label top = a.newLabel(), odd = a.newLabel(), join = a.newLabel(), rare = a.newLabel();
+    a.bind(top);
+    a.lea(r13, ptr(r13, 1));
+    a.test(r13b, 1);
+    a.jnz(odd);
+    a.add(r14, ptr(rbx));
+    a.jmp(join);
+    a.bind(rare);
+    a.xor_(r14, r15);
+    a.mov(ptr(rbx, 16), r14);
+    a.jmp(join);
+    a.bind(odd);
+    a.test(r13d, 0x1ff);
+    a.shl(r15, 1);
+    a.jz(rare);
+    a.cmp(r13b, 0x55);
+    a.je(rare);
+    a.sub(ptr(rbx, 8), r13);
+    a.bind(join);
+    a.setc(al);
+    a.cmp(r13, r14);
+    a.jne(top);
+    a.hlt();
+  });
+  traced.run_in_stretches();
+}
+
+TEST_CASE("translator: flags that are read at the beginning of a loop come from its end") {
+  Traced traced([](Assembler& a) {
+    const asmjit::Label top = a.newLabel();
+    a.stc();
+    a.bind(top);
+    a.adc(rax, ptr(rbx));
+    a.mov(ptr(rbx), rax);
+    a.lea(rcx, ptr(rcx, 3));
+    a.cmp(cl, al);
+    a.jmp(top);
+  });
+  traced.run_in_stretches();
+}
+
+TEST_CASE("translator: a fault in the middle of a trace shows the state before its instruction") {
+  // Goes up through memory until there is none: the access raises #PF or leaves the map.
+  Traced traced([](Assembler& a) {
+    const asmjit::Label top = a.newLabel();
+    a.bind(top);
+    a.add(r12, 1);
+    a.mov(ptr(rbx), r12);
+    a.lea(rbx, ptr(rbx, 512));
+    a.cmp(r12, r13);
+    a.jne(top);
+    a.hlt();
+  });
+  for (unsigned i = 0; i < 40; ++i) {
+    const ExitReason reason = traced.twins.run(1'003);
+    CHECK_SAME(traced.twins);
+    if (reason != ExitReason::BudgetSpent) break;
+  }
+}
+
+TEST_CASE("translator: a store into a trace, or between its parts, is heeded at once") {
+  // Every 256 rounds the loop changes an immediate of its own, and bytes that it jumps over.
+  Traced traced([](Assembler& a) {
+    const asmjit::Label top = a.newLabel(), over = a.newLabel(), patched = a.newLabel(), hole = a.newLabel();
+    a.bind(top);
+    a.bind(patched);
+    a.mov(eax, 5);
+    a.add(r14, rax);
+    a.jmp(over);
+    a.bind(hole);
+    a.dq(0);
+    a.bind(over);
+    a.inc(ecx);
+    a.test(cl, cl);
+    a.jnz(top);
+    a.mov(byte_ptr(hole), ch);
+    a.mov(byte_ptr(patched, 1), ch);
+    a.jmp(top);
+  });
+  traced.run_in_stretches();
+  CHECK(traced.twins.statistics().invalidated > 0);
+}
+
+TEST_CASE("translator: traces in 32-bit code") {
+  const auto write = [](Assembler& a) {
+    const asmjit::Label top = a.newLabel(), skip = a.newLabel();
+    a.bind(top);
+    a.add(eax, ecx);
+    a.test(al, 3);
+    a.jnz(skip);
+    a.mov(ptr(esp, -16), eax);
+    a.bind(skip);
+    a.inc(ecx);
+    a.jmp(top);
+  };
+  Twins twins(tracing());
+  twins.both([](TestCpu& test) {
+    test.enter_protected();
+    test.state().gpr[RSP] = kData;
+  });
+  twins.put(kCode, code32(kCode, write));
+  for (const u64 budget : {1000u, 77u, 20'000u, 3u, 65u}) {
+    REQUIRE(twins.run(budget) == ExitReason::BudgetSpent);
+    CHECK_SAME(twins);
+  }
+  CHECK(twins.statistics().traces > 0);
+}
+
+}  // namespace
+}  // namespace doppel::jit
