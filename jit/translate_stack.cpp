@@ -129,12 +129,14 @@ void Emitter::emit_leave(size_t i) {
   const unsigned width = request_->block[i].stack_width;
   const HostMemory from = emit_access(i, request_->plan.instructions[i].uses[0]);
   const Gpq frame = x86::gpq(kHome[RBP]);
+  // The load first: it faults on the host if the address is not canonical.
+  load_register(x86::r14, from, width);
   if (width == 8) {
     a_.lea(kStack, ptr(frame, 8));
   } else {
     a_.lea(kStack.r32(), ptr(frame, 4));
   }
-  load_register(frame, from, width);
+  a_.mov(frame, x86::r14);
 }
 
 }  // namespace doppel::jit

@@ -159,15 +159,17 @@ void BlockMachine::load(const BlockCase& block, const RunSpec& run, bool first) 
 /// and its INVLPG: when an old translation is walked anew is then each engine's own affair.
 bool BlockMachine::have_tables_changed() {
   constexpr u64 kAccessedDirty = 0x60'0000'0060;
-  const size_t count = (next_table_ - kPageTables) / sizeof(u64);
-  tables_seen_.resize(count);
+  constexpr u64 kEntries = kPageSize / sizeof(u64);
+  tables_seen_.resize((next_table_ - kPageTables) / sizeof(u64));
   bool changed = false;
-  for (size_t i = 0; i < count; ++i) {
-    u64 entry;
-    std::memcpy(&entry, host(kPageTables + i * sizeof entry), sizeof entry);
-    entry &= ~kAccessedDirty;
-    changed = changed || entry != tables_seen_[i];
-    tables_seen_[i] = entry;
+  for (u64 at = kPageTables; at < next_table_; at += kPageSize) {
+    u64* seen = tables_seen_.data() + (at - kPageTables) / sizeof(u64);
+    const u8* page = host(at);
+    if (std::memcmp(page, seen, kPageSize) == 0) continue;  // Nearly all of them.
+    std::array<u64, kEntries> now;
+    std::memcpy(now.data(), page, kPageSize);
+    for (u64 i = 0; i < kEntries; ++i) changed = changed || ((now[i] ^ seen[i]) & ~kAccessedDirty) != 0;
+    std::copy(now.begin(), now.end(), seen);
   }
   return changed;
 }
