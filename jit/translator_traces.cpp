@@ -85,7 +85,7 @@ void Translator::Impl::record_trace(Mode mode) {
     // A fault retires its instruction, too, and leaves the block elsewhere.
     is_whole = state.retired - before == count && outside_events() == changes && cpu_.mmu.generation() == generation;
     ++branches;
-  } while (is_whole && is_open && branches < kMostSideExits && trace_goes_on(mode, page));
+  } while (is_whole && is_open && branches < kMostSideExits && remaining() != 0 && trace_goes_on(mode, page));
   if (trace_.instructions.empty()) return;
   hot_.erase(trace_.physical);
   if (is_whole) translate(trace_, mode, true);

@@ -102,7 +102,7 @@ void Interpreter::run_block(const Block& block, u64 limit) {
   CpuState& state = cpu_.state;
   const Instruction* insn = block.instructions.data();
   const Instruction* const last = insn + std::min<u64>(block.count, limit);
-  do {
+  while (insn != last) {
     const u64 rip = state.rip();
     state.rip() = rip + insn->length;
     ++state.retired;
@@ -112,7 +112,8 @@ void Interpreter::run_block(const Block& block, u64 limit) {
       return;
     }
     ++insn;
-  } while (insn != last && !cpu_.attention);
+    if (cpu_.attention) return;
+  }
 }
 
 Block* Interpreter::find_block() {

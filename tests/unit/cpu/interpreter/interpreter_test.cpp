@@ -31,6 +31,21 @@ TEST_CASE("interpreter: retires exactly what it was asked to, also in the middle
   CHECK(m.state().gpr[RAX] == 5);
 }
 
+TEST_CASE("interpreter: a block of which no instruction may run stays where it is") {
+  Machine m;
+  m.code({0x40, 0x40, 0xf4});  // INC EAX twice, HLT
+  const cpu::Block* const block = m.engine.find_block();
+  REQUIRE(block != nullptr);
+  const u64 before = m.state().retired;
+  const u64 rip = m.state().rip();
+  m.engine.run_block(*block, 0);
+  CHECK(m.state().retired == before);
+  CHECK(m.state().rip() == rip);
+  m.cpu.attention = false;
+  m.engine.run_block(*block, 2);
+  CHECK(m.state().gpr[RAX] == 2);
+}
+
 TEST_CASE("interpreter: code where no memory is ends the run, single-stepped or not") {
   for (const u64 flags : {u64{0}, u64{rflags::TF}}) {
     CAPTURE(flags);
