@@ -51,7 +51,7 @@ struct BranchRecord {
 /// Room for an engine's own variables, within reach of the register that points at the state.
 struct EngineArea {
   static constexpr size_t kWords = 128;
-  static constexpr size_t kTables = 8;
+  static constexpr size_t kTables = 16;
   static constexpr size_t kTableEntries = 4096;
   alignas(64) u64 words[kWords] = {};
   /// Where indirect branches lead, by the low bits of their target; one table a mode.

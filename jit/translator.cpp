@@ -339,20 +339,19 @@ unsigned Translator::Impl::table_of(Mode mode) {
   return tables_used_;
 }
 
-/// The jump table of a mode. A ninth mode at a time is rare enough to begin anew.
+/// The jump table of a mode. If all are somebody's, the next one in turn loses its own, with its blocks.
 unsigned Translator::Impl::take_table(Mode mode) {
-  if (table_of(mode) == cpu::EngineArea::kTables) {
-    ++statistics_.flushes;
-    blocks_.free_all();
-    cache_.reset();
-    tables_used_ = 0;
-    for (auto& table : cpu_.engine_area.tables) std::fill(std::begin(table), std::end(table), stubs_.exit_lookup);
-  }
-  const unsigned table = table_of(mode);
-  if (table == tables_used_) {
-    table_owner_[table] = mode.key();
+  unsigned table = table_of(mode);
+  if (table < tables_used_) return table;
+  if (table == cpu::EngineArea::kTables) {
+    table = next_table_lost_++ % cpu::EngineArea::kTables;
+    for (TranslatedBlock* const block : blocks_.all_alive()) {
+      if (block->table == table) blocks_.kill(*block);
+    }
+  } else {
     ++tables_used_;
   }
+  table_owner_[table] = mode.key();
   return table;
 }
 

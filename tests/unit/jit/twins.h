@@ -23,8 +23,10 @@ inline TranslatorOptions eager() {
 
 /// A machine with the translator.
 class Translated {
+  const std::unique_ptr<test::TestCpu> owned_ = std::make_unique<test::TestCpu>();  // Too large for a stack of many.
+
  public:
-  test::TestCpu test;
+  test::TestCpu& test = *owned_;
   std::unique_ptr<Translator> engine;
 
   explicit Translated(const TranslatorOptions& options = eager()) {
@@ -37,8 +39,10 @@ class Translated {
 
 /// A machine with the interpreter.
 class Interpreted {
+  const std::unique_ptr<test::TestCpu> owned_ = std::make_unique<test::TestCpu>();
+
  public:
-  test::TestCpu test;
+  test::TestCpu& test = *owned_;
   std::unique_ptr<cpu::Interpreter> engine;
 
   Interpreted() : engine(std::make_unique<cpu::Interpreter>(test.cpu)) {
