@@ -1,5 +1,7 @@
 #include "devices/pci.h"
 
+#include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "cpu/base/bits.h"
@@ -65,60 +67,94 @@ void PciFunction::config_written(unsigned, unsigned) {}
 
 void PciFunction::add_bar(unsigned index, BarKind kind, u64 size_bytes, mmu::IoMap& map,
                           mmu::IoHandler& handler, bool prefetchable) {
-  const unsigned registers = kind == BarKind::Memory64 ? 2 : 1;
-  DOPPEL_CHECK(index + registers <= bars_.size(), "a PCI function has six base address registers");
-  const u64 least = kind == BarKind::Io ? 4 : 16;
-  DOPPEL_CHECK(size_bytes >= least && (size_bytes & (size_bytes - 1)) == 0,
-               "the size of a base address register is a power of two");
-  u64 kind_bits = prefetchable ? 8 : 0;
+  DOPPEL_CHECK(index + (kind == BarKind::Memory64 ? 2 : 1) <= kRomBar,
+               "a PCI function has six base address registers");
+  u32 kind_bits = prefetchable ? 8 : 0;
   if (kind == BarKind::Io) kind_bits = 1;
   if (kind == BarKind::Memory64) kind_bits |= 4;
-  // The address bits below the size are fixed at zero: that is how software learns the size.
-  const u64 writable = ~(size_bytes - 1);
-  for (unsigned i = 0; i < 4 * registers; ++i) {
-    define_byte(kBar0 + 4 * index + i, static_cast<u8>(kind_bits >> (8 * i)),
-                static_cast<u8>(writable >> (8 * i)));
-  }
-  bars_[index] = Bar{.kind = kind, .size = size_bytes, .map = &map, .handler = &handler};
+  define_bar(index, pci_config::kBar0 + 4 * index, kind_bits,
+             {.kind = kind, .size = size_bytes, .map = &map, .handler = &handler});
 }
 
-bool PciFunction::wanted(const Bar& bar, unsigned index, u64& base) const {
-  const u32 low = config_dword(kBar0 + 4 * index);
+void PciFunction::add_memory_bar(unsigned index, mmu::DeviceMemory& memory, bool prefetchable) {
+  DOPPEL_CHECK(index < kRomBar, "a PCI function has six base address registers");
+  define_bar(index, pci_config::kBar0 + 4 * index, prefetchable ? 8 : 0,
+             {.kind = BarKind::Memory32, .size = memory.size(), .memory = &memory});
+}
+
+void PciFunction::set_rom(std::vector<u8> bytes, mmu::IoMap& map) {
+  constexpr size_t kLeastRom = 2048;
+  bytes.resize(std::bit_ceil(std::max(bytes.size(), kLeastRom)), 0xff);
+  rom_.bytes = std::move(bytes);
+  define_bar(kRomBar, pci_config::kRomBase, 0,
+             {.kind = BarKind::Memory32, .size = rom_.bytes.size(), .map = &map, .handler = &rom_});
+  define_byte(pci_config::kRomBase, 0, 1);  // Enable.
+}
+
+u64 PciFunction::Rom::read(u64 offset, Width width) {
+  u64 value = 0;
+  for (unsigned i = 0; i < doppel::bytes(width) && offset + i < bytes.size(); ++i) {
+    value |= u64{bytes[offset + i]} << (8 * i);
+  }
+  return value;
+}
+
+/// The address bits below the size are fixed at zero: that is how software learns the size.
+void PciFunction::define_bar(unsigned index, unsigned offset, u32 kind_bits, Bar bar) {
+  const u64 least = bar.kind == BarKind::Io ? 4 : 16;
+  DOPPEL_CHECK(bar.size >= least && std::has_single_bit(bar.size),
+               "the size of a base address register is a power of two");
+  const u64 writable = ~(bar.size - 1);
+  for (unsigned i = 0; i < (bar.kind == BarKind::Memory64 ? 8u : 4u); ++i) {
+    define_byte(offset + i, i < 4 ? static_cast<u8>(kind_bits >> (8 * i)) : u8{0},
+                static_cast<u8>(writable >> (8 * i)));
+  }
+  bar.offset = offset;
+  bars_[index] = bar;
+}
+
+bool PciFunction::wanted(const Bar& bar, u64& base) const {
+  const u32 low = config_dword(bar.offset);
   const u16 enable = bar.kind == BarKind::Io ? kCommandIo : kCommandMemory;
   if ((command() & enable) == 0) return false;
+  if (bar.offset == kRomBase && (low & 1) == 0) return false;
   if (bar.kind == BarKind::Io) {
     base = low & ~u32{3};
     // Ports end at FFFFh: an address beyond (as while sizing) selects nothing.
     return base != 0 && base + bar.size <= 0x1'0000;
   }
   base = low & ~u32{0xf};
-  if (bar.kind == BarKind::Memory64) base |= u64{config_dword(kBar0 + 4 * index + 4)} << 32;
+  if (bar.kind == BarKind::Memory64) base |= u64{config_dword(bar.offset + 4)} << 32;
   const u64 limit = bar.kind == BarKind::Memory64 ? ~u64{0} : 0xffff'ffff;
   return base != 0 && base <= limit - (bar.size - 1);
 }
 
+bool PciFunction::map(Bar& bar) {
+  if (bar.memory != nullptr) return bar.memory->show_at(PhysAddr(bar.base));
+  return bar.map->add(bar.base, bar.size, *bar.handler);
+}
+
 void PciFunction::unmap(Bar& bar) {
-  if (bar.mapped) bar.map->remove(bar.base);
+  if (bar.mapped && bar.memory != nullptr) bar.memory->show_at(std::nullopt);
+  if (bar.mapped && bar.memory == nullptr) bar.map->remove(bar.base);
   bar.mapped = false;
 }
 
 void PciFunction::update_bars() {
   // First everything leaves its old place, so that two of them may change places.
-  for (unsigned i = 0; i < bars_.size(); ++i) {
+  for (Bar& bar : bars_) {
     u64 base = 0;
-    Bar& bar = bars_[i];
-    if (bar.mapped && (!wanted(bar, i, base) || base != bar.base)) unmap(bar);
+    if (bar.mapped && (!wanted(bar, base) || base != bar.base)) unmap(bar);
   }
-  for (unsigned i = 0; i < bars_.size(); ++i) {
+  for (Bar& bar : bars_) {
     u64 base = 0;
-    Bar& bar = bars_[i];
-    if (bar.size == 0 || bar.mapped || !wanted(bar, i, base)) continue;
+    if (bar.size == 0 || bar.mapped || !wanted(bar, base)) continue;
     bar.base = base;
     // Simplified: where two claim the same addresses, the earlier one keeps them.
-    bar.mapped = bar.map->add(base, bar.size, *bar.handler);
+    bar.mapped = map(bar);
     if (!bar.mapped) {
-      log::warn("pci", "%s: BAR %u at 0x%llx overlaps something else", name_.c_str(), i,
-                static_cast<unsigned long long>(base));
+      log::warn("pci", "%s: the base address register at 0x%x overlaps something else at 0x%llx",
+                name_.c_str(), bar.offset, static_cast<unsigned long long>(base));
     }
   }
 }

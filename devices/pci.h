@@ -16,6 +16,7 @@
 #include "devices/byte_ports.h"
 #include "devices/device.h"
 #include "devices/irq.h"
+#include "mmu/device_memory.h"
 #include "mmu/io_map.h"
 
 namespace doppel::devices {
@@ -33,6 +34,7 @@ inline constexpr unsigned kHeaderType = 0x0e;
 inline constexpr unsigned kBar0 = 0x10;
 inline constexpr unsigned kSubsystemVendor = 0x2c;
 inline constexpr unsigned kSubsystem = 0x2e;
+inline constexpr unsigned kRomBase = 0x30;
 inline constexpr unsigned kInterruptLine = 0x3c;
 inline constexpr unsigned kInterruptPin = 0x3d;
 
@@ -73,6 +75,10 @@ class PciFunction : public Device {
   /// it. A 64-bit one takes the next index as well. `map` is the board's port or memory map.
   void add_bar(unsigned index, BarKind kind, u64 size_bytes, mmu::IoMap& map,
                mmu::IoHandler& handler, bool prefetchable = false);
+  /// BAR `index`, 32 bits, is memory that the guest reaches as fast as RAM.
+  void add_memory_bar(unsigned index, mmu::DeviceMemory& memory, bool prefetchable);
+  /// The expansion ROM, padded with FFh to a power of two.
+  void set_rom(std::vector<u8> bytes, mmu::IoMap& map);
 
   /// The value after reset, and which of its bits software may write.
   void define_byte(unsigned offset, u8 initial, u8 writable);
@@ -89,23 +95,37 @@ class PciFunction : public Device {
  private:
   struct Bar {
     BarKind kind = BarKind::Io;
-    u64 size = 0;  // 0: not there.
+    unsigned offset = 0;  // In the configuration space.
+    u64 size = 0;         // 0: not there.
     mmu::IoMap* map = nullptr;
     mmu::IoHandler* handler = nullptr;
+    mmu::DeviceMemory* memory = nullptr;  // In place of map and handler.
     bool mapped = false;
     u64 base = 0;
   };
+  static constexpr unsigned kRomBar = 6;  // Behind the six.
 
+  /// The expansion ROM's bytes, to be read.
+  class Rom final : public mmu::IoHandler {
+   public:
+    u64 read(u64 offset, Width width) override;
+    void write(u64, Width, u64) override {}
+    std::vector<u8> bytes;
+  };
+
+  void define_bar(unsigned index, unsigned offset, u32 kind_bits, Bar bar);
   void update_bars();
+  bool map(Bar& bar);
   void unmap(Bar& bar);
-  bool wanted(const Bar& bar, unsigned index, u64& base) const;
+  bool wanted(const Bar& bar, u64& base) const;
 
   std::string name_;
   std::array<u8, 256> config_{};
   std::array<u8, 256> initial_{};
   std::array<u8, 256> writable_{};
   std::array<u8, 256> clearable_{};
-  std::array<Bar, 6> bars_{};
+  std::array<Bar, 7> bars_{};
+  Rom rom_;
 };
 
 class PciBus final : public Device {

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -100,6 +101,22 @@ FrameNumber MachineMemory::allocate_run() {
   free_runs_.pop_back();
   free_frames_ -= kFramesPerRun;
   return FrameNumber{first};
+}
+
+FrameNumber MachineMemory::allocate_runs(u64 count) {
+  if (collectable_runs_ != 0) collect_runs();
+  if (count == 0 || count > free_runs_.size()) return {};
+  std::vector<u32> sorted = free_runs_;
+  std::sort(sorted.begin(), sorted.end());
+  for (size_t i = 0; i + count <= sorted.size(); ++i) {
+    const u32 first = sorted[i];
+    const u64 end = first + count * kFramesPerRun;
+    if (sorted[i + count - 1] != end - kFramesPerRun) continue;
+    std::erase_if(free_runs_, [&](u32 run) { return run >= first && run < end; });
+    free_frames_ -= count * kFramesPerRun;
+    return FrameNumber{first};
+  }
+  return {};
 }
 
 // Runs whose frames all came back one by one are runs again.

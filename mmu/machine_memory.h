@@ -28,6 +28,8 @@ class MachineMemory {
   FrameNumber allocate_frame();
   /// 512 consecutive frames aligned to 2 MiB, all zeros; the first one's number, or an invalid one.
   FrameNumber allocate_run();
+  /// `count` runs that follow each other; the first frame's number, or an invalid one.
+  FrameNumber allocate_runs(u64 count);
   /// Gives a frame back; its memory returns to the host.
   void release(FrameNumber frame) { release(frame, 1); }
   /// Gives back `count` consecutive frames, at the price of one.

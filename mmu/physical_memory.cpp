@@ -85,13 +85,24 @@ void PhysicalMemory::write_bytes(PhysAddr address, std::span<const u8> bytes) {
 PhysicalMemory::HostPage PhysicalMemory::host_page(PhysAddr address) {
   const PhysAddr real = apply_a20(address);
   const PageState state = pmap_.lookup(real).state;
-  const bool is_own_ram = state == PageState::Present || state == PageState::Untouched;
+  const bool is_own_ram = state == PageState::Present || state == PageState::Untouched ||
+                          state == PageState::Device;
   u8* data = pmap_.resolve(real);
   return {data, data != nullptr && is_own_ram && !tracking_.is_tracked(real)};
 }
 
 void PhysicalMemory::set_entry_bits(PhysAddr entry, Width width, u64 bits) {
   write(entry, width, read(entry, width) | bits);
+}
+
+void PhysicalMemory::remapped(PhysAddr first, u64 size_bytes) {
+  // What was made of code there is of no use any more.
+  for (u64 at = 0; at < size_bytes; at += kPageSize) {
+    if (tracking_.is_tracked_for(first + at, TrackReason::Code)) {
+      tracking_.notify(first + at, kPageSize);
+    }
+  }
+  if (remap_hook_) remap_hook_();
 }
 
 bool PhysicalMemory::is_ram(PhysAddr address) const {
@@ -102,6 +113,7 @@ bool PhysicalMemory::is_ram(PhysAddr address) const {
       return true;
     case PageState::Absent:
     case PageState::ReadOnly:
+    case PageState::Device:
       break;
   }
   return false;

@@ -7,6 +7,7 @@
 // stores to nothing or to ROM vanish. Stores tell WriteTracking.
 
 #include <cstring>
+#include <functional>
 #include <optional>
 #include <span>
 
@@ -60,6 +61,11 @@ class PhysicalMemory {
   /// Atomically (towards devices) sets bits of a page-table entry: used by the walker for A and D.
   void set_entry_bits(PhysAddr entry, Width width, u64 bits);
 
+  /// What must happen when memory has appeared or vanished: every Mmu forgets what it found.
+  void set_remap_hook(std::function<void()> hook) { remap_hook_ = std::move(hook); }
+  /// Tells that [first, first + size_bytes) changed its meaning.
+  void remapped(PhysAddr first, u64 size_bytes);
+
   Pmap& pmap() { return pmap_; }
   IoMap& mmio() { return mmio_; }
   WriteTracking& tracking() { return tracking_; }
@@ -75,6 +81,7 @@ class PhysicalMemory {
   Pmap& pmap_;
   IoMap& mmio_;
   WriteTracking tracking_;
+  std::function<void()> remap_hook_;
   bool a20_ = true;
 };
 

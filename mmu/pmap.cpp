@@ -181,6 +181,36 @@ void Pmap::apply_shadow(u64 page, RomShadow shadow) {
                  shadow == RomShadow::Ram ? PageState::Present : PageState::ReadOnly};
 }
 
+// ---- cards ---------------------------------------------------------------------------------------
+
+FrameNumber Pmap::take_device_frames(u64 count) {
+  if (count == 0 || count % kRunPages != 0 || count > quota_frames_ - frames_in_use_) return {};
+  const FrameNumber first = memory_.allocate_runs(count / kRunPages);
+  if (first.valid()) frames_in_use_ += count;
+  return first;
+}
+
+void Pmap::release_device_frames(FrameNumber first, u64 count) {
+  memory_.release(first, count);
+  frames_in_use_ -= count;
+}
+
+bool Pmap::map_device(PhysAddr first, FrameNumber frames, u64 size_bytes) {
+  if (!is_page_range(first, size_bytes) || !is_free_range(first, size_bytes)) return false;
+  for (u64 i = 0; i < size_bytes >> kPageShift; ++i) {
+    make_entry(first.page_number() + i) = {FrameNumber{static_cast<u32>(frames.value + i)},
+                                           PageState::Device};
+  }
+  return true;
+}
+
+void Pmap::unmap_device(PhysAddr first, u64 size_bytes) {
+  for (u64 i = 0; i < size_bytes >> kPageShift; ++i) {
+    PmapEntry& page = entry(first.page_number() + i);
+    if (page.state == PageState::Device) page = {};
+  }
+}
+
 // ---- frames -------------------------------------------------------------------------------------
 
 FrameNumber Pmap::take_frame() {
@@ -224,6 +254,7 @@ u8* Pmap::resolve(PhysAddr address) {
     case PageState::Present:
     case PageState::ReadOnly:
     case PageState::Shared:
+    case PageState::Device:
       break;
   }
   return memory_.data(found.frame);

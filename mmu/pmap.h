@@ -25,6 +25,7 @@ enum class PageState : u8 {
   Present,    ///< RAM with a frame of its own.
   ReadOnly,   ///< ROM: guest stores are dropped.
   Shared,     ///< A frame others use as well: copied on the first store.
+  Device,     ///< Memory on a card, which the card owns and saves.
 };
 
 struct PmapEntry {
@@ -55,6 +56,16 @@ class Pmap {
   /// Simplified: the RAM holds the ROM's bytes when it is first switched in, as if firmware had
   /// copied them.
   bool set_rom_shadow(PhysAddr first, u64 size_bytes, RomShadow shadow);
+
+  /// Frames for a card, all zeros and contiguous on the host, counted against the quota; a whole
+  /// number of 2 MiB runs. An invalid number where there are not so many.
+  FrameNumber take_device_frames(u64 count);
+  void release_device_frames(FrameNumber first, u64 count);
+  /// Shows a card's frames at an address, or takes them away from there. False if anything else is
+  /// there. The caller flushes every Mmu afterwards.
+  bool map_device(PhysAddr first, FrameNumber frames, u64 size_bytes);
+  void unmap_device(PhysAddr first, u64 size_bytes);
+  u8* data(FrameNumber frame) const { return memory_.data(frame); }
 
   PmapEntry lookup(PhysAddr address) const {
     const u64 page = address.page_number();
