@@ -1,5 +1,6 @@
 #include "devices/acpi_tables.h"
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -44,6 +45,11 @@ class Table {
     bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
     return *this;
   }
+  /// Where another table is.
+  Table& pointer(u64 address, u8 size_bytes) {
+    pointers_.push_back({static_cast<u32>(bytes_.size()), size_bytes});
+    return number(address, size_bytes);
+  }
   /// Generic address structure of a port range.
   Table& port(u16 address, u8 size_bytes, u8 access_size) {
     if (address == 0) return zeros(12);
@@ -55,53 +61,68 @@ class Table {
   }
 
   /// Makes the first `size` bytes sum to zero through the byte at `at`.
-  void set_checksum(size_t at, size_t size) {
+  Table& checksum(u32 at, u32 size) {
     bytes_[at] = 0;
     u8 sum = 0;
-    for (size_t i = 0; i < size; ++i) sum = static_cast<u8>(sum + bytes_[i]);
+    for (u32 i = 0; i < size; ++i) sum = static_cast<u8>(sum + bytes_[i]);
     bytes_[at] = static_cast<u8>(-sum);
+    checksums_.push_back({at, 0, size});
+    return *this;
   }
-  std::vector<u8> finish() {
-    const size_t size = bytes_.size();
+  /// Fills in the header's length and checksum.
+  Table& finish() {
+    const auto size = static_cast<u32>(bytes_.size());
     for (unsigned i = 0; i < 4; ++i) bytes_[4 + i] = static_cast<u8>(size >> (8 * i));
-    set_checksum(9, size);
-    return std::move(bytes_);
+    return checksum(9, size);
   }
-  std::vector<u8> take() { return std::move(bytes_); }
+
+  const std::vector<u8>& bytes() const { return bytes_; }
+  const std::vector<AcpiTables::Pointer>& pointers() const { return pointers_; }
+  const std::vector<AcpiTables::Checksum>& checksums() const { return checksums_; }
 
  private:
   std::vector<u8> bytes_;
+  std::vector<AcpiTables::Pointer> pointers_;
+  std::vector<AcpiTables::Checksum> checksums_;
 };
 
 /// Puts tables at addresses behind one another.
 class Image {
  public:
-  explicit Image(u64 base) : base_(base) {}
-  u64 place(const std::vector<u8>& table, size_t alignment) {
-    bytes_.resize((bytes_.size() + alignment - 1) / alignment * alignment);
-    const u64 address = base_ + bytes_.size();
-    bytes_.insert(bytes_.end(), table.begin(), table.end());
-    return address;
+  explicit Image(u64 base) { tables_.base = base; }
+  u64 place(const Table& table, size_t alignment) {
+    std::vector<u8>& bytes = tables_.bytes;
+    bytes.resize((bytes.size() + alignment - 1) / alignment * alignment);
+    const size_t at = bytes.size();
+    bytes.resize(at + table.bytes().size());
+    overwrite(at, table);
+    return tables_.base + at;
   }
-  void overwrite(size_t at, const std::vector<u8>& bytes) {
-    for (size_t i = 0; i < bytes.size(); ++i) bytes_[at + i] = bytes[i];
+  void overwrite(size_t at, const Table& table) {
+    std::copy(table.bytes().begin(), table.bytes().end(), tables_.bytes.begin() + static_cast<long>(at));
+    const auto first = static_cast<u32>(at);
+    for (const auto& pointer : table.pointers()) {
+      tables_.pointers.push_back({first + pointer.at, pointer.size_bytes});
+    }
+    for (const auto& checksum : table.checksums()) {
+      tables_.checksums.push_back({first + checksum.at, first + checksum.first, checksum.size_bytes});
+    }
   }
-  std::vector<u8> take() { return std::move(bytes_); }
+  AcpiTables take() { return std::move(tables_); }
 
  private:
-  u64 base_;
-  std::vector<u8> bytes_;
+  AcpiTables tables_;
 };
 
-std::vector<u8> facs() {
+Table facs() {
   Table table;
   table.text("FACS", 4).number(64, 4);
   table.zeros(4 + 4 + 4 + 4 + 8);  // Hardware signature, waking vectors, lock, flags.
   table.number(1, 1).zeros(31);    // Version.
-  return table.take();
+  return table;
 }
 
-std::vector<u8> fadt(const AcpiTablesConfig& config, u64 facs_address, u64 dsdt_address) {
+Table fadt(const AcpiTablesConfig& config, u64 facs_address, u64 dsdt_address) {
   constexpr u16 kPm = layout::kAcpiPm;
   constexpr u16 kLegacyDevices = 1u << 0;
   constexpr u16 kHas8042 = 1u << 1;
@@ -113,7 +134,7 @@ std::vector<u8> fadt(const AcpiTablesConfig& config, u64 facs_address, u64 dsdt_
   constexpr u16 kNoC3 = 0xfff;
 
   Table table("FACP", 3);
-  table.number(facs_address, 4).number(dsdt_address, 4);
+  table.pointer(facs_address, 4).pointer(dsdt_address, 4);
   table.number(0, 1).number(1, 1);  // Desktop.
   table.number(layout::kIrqAcpi, 2).number(layout::kSmiCommand, 4);
   table.number(AcpiPm::kEnableCommand, 1).number(AcpiPm::kDisableCommand, 1).zeros(2);
@@ -126,7 +147,7 @@ std::vector<u8> fadt(const AcpiTablesConfig& config, u64 facs_address, u64 dsdt_
   table.zeros(2).zeros(2).number(kCenturyRegister, 1);
   table.number(kLegacyDevices | kHas8042 | (config.has_vga ? 0u : kNoVga), 2).zeros(1);
   table.number(kFlags, 4).port(layout::kReset, 1, 1).number(kResetValue, 1).zeros(3);
-  table.number(0, 8).number(dsdt_address, 8);  // The FACS stands in its 32-bit field only.
+  table.number(0, 8).pointer(dsdt_address, 8);  // The FACS stands in its 32-bit field only.
   table.port(kPm + AcpiPm::kEvent, AcpiPm::kEventSize, 2).port(0, 0, 0);
   table.port(kPm + AcpiPm::kControl, AcpiPm::kControlSize, 2).port(0, 0, 0).port(0, 0, 0);
   table.port(kPm + AcpiPm::kTimer, AcpiPm::kTimerSize, 3);
@@ -134,7 +155,7 @@ std::vector<u8> fadt(const AcpiTablesConfig& config, u64 facs_address, u64 dsdt_
   return table.finish();
 }
 
-std::vector<u8> madt(const AcpiTablesConfig& config) {
+Table madt(const AcpiTablesConfig& config) {
   constexpr u32 kHas8259 = 1;
   constexpr u8 kIoApicId = 0;
   constexpr u16 kAsTheBus = 0;
@@ -166,7 +187,7 @@ std::vector<u8> madt(const AcpiTablesConfig& config) {
   return table.finish();
 }
 
-std::vector<u8> hpet() {
+Table hpet() {
   Table table("HPET", 1);
   table.number(Hpet::kCapabilities, 4);
   table.number(kMemorySpace, 1).number(64, 1).zeros(2).number(layout::kHpet, 8);
@@ -178,11 +199,10 @@ std::vector<u8> hpet() {
 }  // namespace
 
 AcpiTables build_acpi_tables(const AcpiTablesConfig& config, u64 base) {
-  constexpr size_t kRsdpSize = 36;
   Image image(base);
-  image.place(std::vector<u8>(kRsdpSize), 16);  // Written last, when all addresses are known.
+  image.place(Table().zeros(AcpiTables::kRsdpSize), 16);  // Written last, when all addresses are known.
 
-  const u64 facs_address = image.place(facs(), 64);
+  const u64 facs_address = image.place(facs(), AcpiTables::kAlignment);
   Table dsdt("DSDT", 2);
   const u64 dsdt_address = image.place(dsdt.append(build_dsdt_code(config)).finish(), 16);
   const u64 tables[] = {image.place(fadt(config, facs_address, dsdt_address), 16),
@@ -190,19 +210,17 @@ AcpiTables build_acpi_tables(const AcpiTablesConfig& config, u64 base) {
   Table rsdt("RSDT", 1);
   Table xsdt("XSDT", 1);
   for (u64 address : tables) {
-    rsdt.number(address, 4);
-    xsdt.number(address, 8);
+    rsdt.pointer(address, 4);
+    xsdt.pointer(address, 8);
   }
   const u64 rsdt_address = image.place(rsdt.finish(), 16);
   const u64 xsdt_address = image.place(xsdt.finish(), 16);
 
   Table rsdp;
-  rsdp.text("RSD PTR ", 8).zeros(1).text("DOPPEL", 6).number(2, 1).number(rsdt_address, 4);
-  rsdp.number(kRsdpSize, 4).number(xsdt_address, 8).zeros(4);
-  rsdp.set_checksum(8, 20);
-  rsdp.set_checksum(32, kRsdpSize);
-  image.overwrite(0, rsdp.take());
-  return AcpiTables{base, image.take()};
+  rsdp.text("RSD PTR ", 8).zeros(1).text("DOPPEL", 6).number(2, 1).pointer(rsdt_address, 4);
+  rsdp.number(AcpiTables::kRsdpSize, 4).pointer(xsdt_address, 8).zeros(4);
+  image.overwrite(0, rsdp.checksum(8, 20).checksum(32, AcpiTables::kRsdpSize));
+  return image.take();
 }
 
 }  // namespace doppel::devices

@@ -6,7 +6,8 @@
 //                        -> MADT    processors, I/O APIC, overrides
 //                        -> HPET
 //
-// They are one image with its final addresses: direct boot puts it into memory below 1 MiB.
+// They are one image with its final addresses, which direct boot puts into memory below 1 MiB.
+// Firmware gets it in parts and with a list of what to adjust: devices/firmware_tables.h.
 
 #include <vector>
 
@@ -22,8 +23,25 @@ struct AcpiTablesConfig {
 };
 
 struct AcpiTables {
+  static constexpr u32 kRsdpSize = 36;
+  /// Of the image, and of what follows the RSDP.
+  static constexpr u32 kAlignment = 64;
+
   u64 base = 0;  ///< The RSDP is the first thing in it.
   std::vector<u8> bytes;
+  /// Addresses of tables within the image, for whoever puts it elsewhere.
+  struct Pointer {
+    u32 at;
+    u8 size_bytes;
+  };
+  std::vector<Pointer> pointers;
+  /// The byte at `at` makes [first, first + size) sum to zero.
+  struct Checksum {
+    u32 at;
+    u32 first;
+    u32 size_bytes;
+  };
+  std::vector<Checksum> checksums;
 };
 
 /// Everything, for the address `base` (64-byte aligned).

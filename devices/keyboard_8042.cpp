@@ -79,6 +79,7 @@ Keyboard8042::Keyboard8042(Scheduler& scheduler, IrqLine& irq1, IrqLine& irq12,
                                       })),
       mouse_sample_event_(scheduler.add("mouse.sample", [this] { sample_mouse(); })),
       keyboard_input_(*this),
+      mouse_input_(*this),
       data_port_(*this, &Keyboard8042::read_data, &Keyboard8042::write_data),
       command_port_(*this, &Keyboard8042::read_status, &Keyboard8042::write_command) {}
 
@@ -90,6 +91,7 @@ void Keyboard8042::reset() {
   keyboard_.reset();
   mouse_.reset();
   translator_.reset();
+  mouse_input_.reset();
   answers_.clear();
   memory_.fill(0);
   // As firmware leaves it, for guests that are started without one.
@@ -166,6 +168,24 @@ void Keyboard8042::wire_done() {
 void Keyboard8042::Input::receive(u8 byte) {
   owner_.keyboard_.receive(byte);
   owner_.start_wire();
+}
+
+void Keyboard8042::MouseInput::receive(u8 byte) {
+  bytes_[count_++] = byte;
+  if (count_ < kMouseEventBytes) return;
+  count_ = 0;
+  const auto motion = [this](unsigned at) {
+    return static_cast<i16>(static_cast<u16>(bytes_[at] | bytes_[at + 1] << 8));
+  };
+  owner_.mouse_event(motion(0), motion(2), static_cast<i8>(bytes_[4]), bytes_[5]);
+}
+
+void Keyboard8042::MouseInput::serialize(Archive& archive) {
+  archive(bytes_, count_);
+  if (archive.is_loading() && count_ >= kMouseEventBytes) {
+    archive.fail("half a mouse event is too long");
+    count_ = 0;
+  }
 }
 
 void Keyboard8042::to_keyboard(u8 byte) {
@@ -330,7 +350,7 @@ void Keyboard8042::write_output_port(u8 value) {
 
 void Keyboard8042::serialize(Archive& archive) {
   archive(keyboard_, mouse_, translator_, answers_, memory_, status_, output_buffer_, output_port_,
-          expecting_);
+          expecting_, mouse_input_);
 }
 
 }  // namespace doppel::devices

@@ -33,6 +33,10 @@ class Keyboard8042 final : public Device {
 
   /// Key strokes as raw scan set 2 bytes, before translation.
   ByteReceiver& keyboard_input() { return keyboard_input_; }
+  /// The mouse's events as bytes, for a queue that knows bytes: motion to the right and down in 16
+  /// bits each, lowest byte first, wheel, buttons.
+  ByteReceiver& mouse_input() { return mouse_input_; }
+  static constexpr unsigned kMouseEventBytes = 6;
   /// Relative motion in counts: right and down are positive, `wheel` away from the hand;
   /// `buttons`: bit 0 left, 1 right, 2 middle, 3 and 4 side buttons.
   void mouse_event(int dx, int dy, int wheel, unsigned buttons);
@@ -59,6 +63,23 @@ class Keyboard8042 final : public Device {
 
    private:
     Keyboard8042& owner_;
+  };
+
+  /// Puts events together again.
+  class MouseInput final : public ByteReceiver {
+   public:
+    explicit MouseInput(Keyboard8042& owner) : owner_(owner) {}
+    /// Motion adds up until it is reported, so there is always room; this many bytes at once is
+    /// enough.
+    unsigned room() const override { return 64 * kMouseEventBytes; }
+    void receive(u8 byte) override;
+    void reset() { count_ = 0; }
+    void serialize(Archive& archive);
+
+   private:
+    Keyboard8042& owner_;
+    std::array<u8, kMouseEventBytes> bytes_{};
+    u8 count_ = 0;
   };
 
   u8 read_data(unsigned);
@@ -98,6 +119,7 @@ class Keyboard8042 final : public Device {
   u8 output_port_ = 0;  // Bits the guest writes; the interrupt bits are derived.
   u8 expecting_ = 0;    // The command whose data byte comes next at port 60h; 0: none.
   Input keyboard_input_;
+  MouseInput mouse_input_;
   BytePorts<Keyboard8042> data_port_;
   BytePorts<Keyboard8042> command_port_;
 };

@@ -6,6 +6,8 @@
 #include "cpu/arch/msr.h"
 #include "cpu/base/check.h"
 #include "cpu/base/log.h"
+#include "devices/ata_disk.h"
+#include "devices/atapi_cdrom.h"
 #include "devices/pc_board_parts.h"
 #include "devices/pc_layout.h"
 
@@ -17,6 +19,7 @@ PcBoard::Parts::Parts(const BoardConfig& board_config, mmu::PhysicalMemory& phys
                       mmu::IoMap& port_map, Scheduler& time, ProcessorLines& processor_lines,
                       MachineControl& control)
     : config(board_config),
+      scheduler(time),
       memory(physical_memory),
       ports(port_map),
       processor(processor_lines),
@@ -51,6 +54,10 @@ PcBoard::Parts::Parts(const BoardConfig& board_config, mmu::PhysicalMemory& phys
       pci(reset_port),
       piix3([this](unsigned irq) -> IrqLine& { return isa[irq & 15].source(kFromPirq); }),
       piix4_pm(kAcpiPm),
+      ide(physical_memory, port_map, time, isa[kIrqIde[0]].source(kFromChip),
+          isa[kIrqIde[1]].source(kFromChip)),
+      dma(physical_memory),
+      floppy(time, isa[kIrqFloppy].source(kFromChip), dma.channel(kDmaFloppy)),
       shutdown_port(control) {
   // One processor's lines were given, so there is one local APIC; the bus takes any number.
   lapics.push_back(std::make_unique<LocalApic>(0, apic_bus, time, tsc, processor, *this));
@@ -63,7 +70,9 @@ PcBoard::Parts::Parts(const BoardConfig& board_config, mmu::PhysicalMemory& phys
 
   devices = {&acpi, &pit,  &rtc,    &keyboard, &port92, &reset_port, &uarts[0], &uarts[1],
              &post, &hpet, &fw_cfg, &pci_host, &piix3,  &piix4_pm,   &pci,      &shutdown_port,
-             &coprocessor_error};
+             &coprocessor_error, &ide, &dma, &floppy};
+  fit_drives();
+  fit_display();
   for (auto& console : debug_consoles) devices.push_back(console.get());
   if (debug_exit) devices.push_back(debug_exit.get());
   devices.push_back(&pic);
@@ -85,9 +94,47 @@ void PcBoard::Parts::wire_lines() {
   rtc_line.add_output(rtc_gate);
   rtc_line.add_output(rtc_event);
 
-  pci.add(0, 0, pci_host);
-  pci.add(1, 0, piix3);
-  pci.add(1, 3, piix4_pm);
+  pci.add(kSlotHost, 0, pci_host);
+  pci.add(kSlotBridge, 0, piix3);
+  pci.add(kSlotBridge, 1, ide);
+  pci.add(kSlotBridge, 3, piix4_pm);
+  if (vga) pci.add(kSlotVga, 0, *vga);
+}
+
+void PcBoard::Parts::fit_drives() {
+  for (const BoardConfig::Drive& drive : config.drives) {
+    const std::string place = std::to_string(drive.place);
+    const unsigned channel = drive.place / 2;
+    switch (drive.kind) {
+      case BoardConfig::Drive::Kind::HardDisk:
+        DOPPEL_CHECK(drive.medium != nullptr, "a hard disk without its platters");
+        ide.attach(channel, drive.place % 2,
+                   std::make_unique<AtaDisk>("disk" + place, *drive.medium, drive.serial));
+        break;
+      case BoardConfig::Drive::Kind::Cdrom: {
+        auto cdrom = std::make_unique<AtapiCdrom>("cdrom" + place);
+        if (drive.medium) cdrom->insert(drive.medium.get());
+        ide.attach(channel, drive.place % 2, std::move(cdrom));
+        break;
+      }
+      case BoardConfig::Drive::Kind::Floppy:
+        if (!drive.medium) {
+          floppy.fit(drive.place, FloppyDriveType::Kb1440);
+        } else if (!floppy.insert(drive.place, drive.medium.get())) {
+          log::warn("board", "floppy drive %u cannot take its disk", drive.place);
+        }
+        break;
+    }
+  }
+}
+
+void PcBoard::Parts::fit_display() {
+  if (!config.has_vga) return;
+  auto made = mmu::DeviceMemory::create(memory, kVideoMemoryBytes);
+  DOPPEL_CHECK(made.ok(), "the machine's pool has no room for its display adapter");
+  video_memory = made.take();
+  vga = std::make_unique<Vga>(*video_memory, memory.mmio(), scheduler, config.vga_rom);
+  devices.push_back(vga.get());
 }
 
 void PcBoard::Parts::map_ports() {
@@ -104,6 +151,20 @@ void PcBoard::Parts::map_ports() {
   fixed(kRtc, RtcMc146818::kPorts, rtc.ports());
   fixed(kPost, 1, post);
   fixed(kPort92, 1, port92);
+  fixed(kDmaBytes, Dma8237Pair::kBytePorts, dma.byte_ports());
+  fixed(kDmaPages, Dma8237Pair::kPagePorts, dma.page_ports());
+  fixed(kDmaWords, Dma8237Pair::kWordPorts, dma.word_ports());
+  fixed(kFloppy, Floppy82077::kPorts, floppy.ports());
+  fixed(kFloppyRate, 1, floppy.rate_port());
+  for (unsigned channel = 0; channel < IdeController::kChannels; ++channel) {
+    fixed(kIdeCommand[channel], 8, ide.command_ports(channel));
+    fixed(kIdeControl[channel], 1, ide.control_port(channel));
+  }
+  if (vga) {
+    fixed(VgaRegisters::kMonoPorts, VgaRegisters::kMonoPortCount, vga->adapter().mono_ports());
+    fixed(VgaRegisters::kPorts, VgaRegisters::kPortCount, vga->adapter().ports());
+    fixed(VgaAdapter::kVbePorts, VgaAdapter::kVbePortCount, vga->adapter().vbe_ports());
+  }
   fixed(kCoprocessor, 2, coprocessor_error);
   fixed(kSmiCommand, 2, acpi.command_ports());
   fixed(kCom1, 8, uarts[0]);
@@ -134,6 +195,10 @@ void PcBoard::Parts::map_memory() {
   mmu::IoMap& mmio = memory.mmio();
   DOPPEL_CHECK(mmio.add(kIoApic, IoApic::kWindowSize, ioapic), "the I/O APIC's address is taken");
   DOPPEL_CHECK(mmio.add(kHpet, Hpet::kWindowSize, hpet), "the HPET's address is taken");
+  if (vga) {
+    DOPPEL_CHECK(mmio.add(kVgaHole, VgaMemory::kWindowSize, vga->adapter().window()),
+                 "the display adapter's window is taken");
+  }
 }
 
 u64 PcBoard::Parts::low_ram() const { return std::min(config.ram_bytes, kPciHole); }
@@ -185,13 +250,15 @@ u8 PcBoard::acknowledge_interrupt() {
 void PcBoard::Parts::reset() {
   for (Device* device : devices) device->reset();
   tsc.reset();
+  write_boot_order(has_booted || config.boot_once.empty() ? config.boot_order : config.boot_once);
+  has_booted = true;
   drive_intr();
   // The processor has been reset too and may have forgotten the level of its pin.
   processor.set_intr(intr);
 }
 
 void PcBoard::Parts::serialize(Archive& archive) {
-  archive.section("board", [&] { archive(isa, rtc_line, pit_line, rtc_gate, tsc); });
+  archive.section("board", [&] { archive(isa, rtc_line, pit_line, rtc_gate, tsc, has_booted); });
   for (Device* device : devices) {
     archive.section(device->name(), [&] { device->serialize(archive); });
   }
@@ -233,6 +300,9 @@ ByteReceiver& PcBoard::serial_input(unsigned port) {
   return parts_->uarts[port % parts_->uarts.size()].receiver();
 }
 ByteReceiver& PcBoard::keyboard_input() { return parts_->keyboard.keyboard_input(); }
+DisplaySource* PcBoard::display() { return parts_->vga ? &parts_->vga->adapter() : nullptr; }
+u64 PcBoard::disk_sectors_moved() const { return parts_->ide.sectors_moved(); }
+ByteReceiver& PcBoard::mouse_input() { return parts_->keyboard.mouse_input(); }
 void PcBoard::press_power_button() { parts_->acpi.press_power_button(); }
 
 std::vector<u8> PcBoard::post_codes() const {

@@ -12,7 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "devices/block_backend.h"
 #include "devices/device.h"
+#include "devices/display.h"
 #include "devices/endpoints.h"
 #include "devices/irq.h"
 #include "devices/scheduler.h"
@@ -41,6 +43,24 @@ struct BoardConfig {
     u16 size = 2;
   };
   std::optional<DebugExit> debug_exit;
+  /// A drive and its medium; null: nothing in it.
+  struct Drive {
+    enum class Kind : u8 { HardDisk, Cdrom, Floppy };
+    Kind kind = Kind::HardDisk;
+    unsigned place = 0;  ///< IDE: channel * 2 + unit; floppy: A is 0.
+    std::shared_ptr<BlockBackend> medium;
+    std::string serial;
+  };
+  std::vector<Drive> drives;
+  /// What firmware tries to boot from: letters a (floppy), c (hard disk), d (CD-ROM), n (network).
+  std::string boot_order = "cad";
+  std::string boot_once;  ///< Until the first reset.
+  bool boot_menu = false;
+  /// Firmware writes to COM1 as well.
+  bool firmware_on_serial = false;
+  /// A display adapter with this ROM.
+  bool has_vga = false;
+  std::vector<u8> vga_rom;
   /// User items of fw_cfg ("opt/...").
   struct FwCfgItem {
     std::string name;
@@ -51,6 +71,9 @@ struct BoardConfig {
 
 class PcBoard {
  public:
+  /// What a display adapter takes of the machine's memory pool.
+  static constexpr u64 kVideoMemoryBytes = u64{16} << 20;
+
   /// References must outlive the board.
   PcBoard(const BoardConfig& config, mmu::PhysicalMemory& memory, mmu::IoMap& ports,
           Scheduler& scheduler, ProcessorLines& processor, MachineControl& control);
@@ -84,8 +107,14 @@ class PcBoard {
 
   /// COM1 = 0, COM2 = 1.
   ByteReceiver& serial_input(unsigned port);
-  /// Scan codes (set 1 as the host's translation of set 2 expects: bytes go through the 8042 as from the keyboard).
+  /// Key strokes as raw scan set 2 bytes.
   ByteReceiver& keyboard_input();
+  /// What the display adapter shows; null: there is none.
+  DisplaySource* display();
+  /// Grows with every sector that a disk moves.
+  u64 disk_sectors_moved() const;
+  /// Mouse events of Keyboard8042::kMouseEventBytes each.
+  ByteReceiver& mouse_input();
   /// The button at the front: an ACPI event, which the guest may ignore.
   void press_power_button();
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "devices/acpi_tables.h"
+#include "devices/firmware_tables.h"
 #include "devices/pc_board_parts.h"
 #include "devices/pc_layout.h"
 
@@ -16,11 +17,14 @@ namespace {
 
 // Where a PC's firmware keeps what it knows. @source  IBM PC/AT Technical Reference; the upper
 // registers as SeaBIOS reads them.
+constexpr u8 kCmosFloppyTypes = 0x10;  // A in the upper half, B in the lower.
 constexpr u8 kCmosEquipment = 0x14;
 constexpr u8 kCmosBaseMemory = 0x15;      // KiB, 16 bits
 constexpr u8 kCmosExtended = 0x17;        // KiB above 1 MiB, 16 bits
 constexpr u8 kCmosExtendedActual = 0x30;  // The same
 constexpr u8 kCmosAbove16MiB = 0x34;      // 64 KiB units, 16 bits
+constexpr u8 kCmosBootThird = 0x38;    // Upper half
+constexpr u8 kCmosBootFirst = 0x3d;    // Lower half; the second in the upper
 constexpr u8 kCmosAbove4GiB = 0x5b;       // 64 KiB units, 24 bits
 constexpr u8 kCmosProcessors = 0x5f;      // One less than there are
 
@@ -32,11 +36,38 @@ constexpr std::array<u8, Piix3::kPirqs> kPirqRoutes = {10, 10, 11, 11};
 
 u64 clamped(u64 value, u64 limit) { return std::min(value, limit); }
 
+/// What the CMOS says of the n-th place to boot from; 0: no such.
+u8 boot_code(const std::string& order, size_t n) {
+  if (n >= order.size()) return 0;
+  switch (order[n]) {
+    case 'a':
+      return 1;
+    case 'c':
+      return 2;
+    case 'd':
+      return 3;
+    case 'n':
+      return 4;
+    default:
+      return 0;
+  }
+}
+
+/// Coprocessor and mouse, and how many floppy drives.
+u8 equipment(u8 floppy_types) {
+  const unsigned drives = ((floppy_types & 0xf0) != 0 ? 1u : 0u) + ((floppy_types & 0x0f) != 0 ? 1u : 0u);
+  return static_cast<u8>(0x06 | (drives != 0 ? 0x01 | (drives - 1) << 6 : 0u));
+}
+
 void append(std::vector<u8>& bytes, u64 value, unsigned size_bytes) {
   for (unsigned i = 0; i < size_bytes; ++i) bytes.push_back(static_cast<u8>(value >> (8 * i)));
 }
 
 }  // namespace
+
+AcpiTablesConfig PcBoard::Parts::acpi_config() const {
+  return {.cpus = config.cpus, .pci_window = static_cast<u32>(kPciHole), .has_vga = config.has_vga};
+}
 
 void PcBoard::Parts::describe_machine() {
   auto set_cmos = [this](u8 index, u64 value, unsigned size_bytes) {
@@ -49,8 +80,9 @@ void PcBoard::Parts::describe_machine() {
   const u64 above_1_mib = low > kMiB ? low - kMiB : 0;
   const u64 above_16_mib = low > 16 * kMiB ? low - 16 * kMiB : 0;
   const unsigned cpus = std::clamp(config.cpus, 1u, 255u);
-  // Coprocessor and mouse; no floppy drive. 640 KiB of base memory.
-  set_cmos(kCmosEquipment, 0x06, 1);
+  const u8 floppies = floppy.cmos_drive_types();
+  set_cmos(kCmosFloppyTypes, floppies, 1);
+  set_cmos(kCmosEquipment, equipment(floppies), 1);
   set_cmos(kCmosBaseMemory, 640, 2);
   set_cmos(kCmosExtended, clamped(above_1_mib / kKiB, 0xffff), 2);
   set_cmos(kCmosExtendedActual, clamped(above_1_mib / kKiB, 0xffff), 2);
@@ -62,6 +94,11 @@ void PcBoard::Parts::describe_machine() {
   fw_cfg.add_number(FwCfg::kCpus, Width::Word, cpus);
   fw_cfg.add_number(FwCfg::kMaxCpus, Width::Word, cpus);
   fw_cfg.add_number(FwCfg::kIrq0Override, Width::Dword, 1);
+  fw_cfg.add_number(FwCfg::kBootMenu, Width::Word, config.boot_menu ? 1 : 0);
+  if (config.firmware_on_serial) {
+    fw_cfg.add_number(FwCfg::kNoGraphic, Width::Word, 1);
+    fw_cfg.add_file("etc/sercon-port", {static_cast<u8>(kCom1 & 0xff), static_cast<u8>(kCom1 >> 8)});
+  }
   // The map of RAM that firmware builds its own from: base, length, type 1.
   std::vector<u8> e820;
   append(e820, 0, 8);
@@ -73,9 +110,16 @@ void PcBoard::Parts::describe_machine() {
     append(e820, 1, 4);
   }
   fw_cfg.add_file("etc/e820", std::move(e820));
+  add_acpi_files(fw_cfg, acpi_config());
+  add_smbios_files(fw_cfg, {.ram_bytes = config.ram_bytes, .cpus = cpus});
   for (const BoardConfig::FwCfgItem& item : config.fw_cfg_items) {
     fw_cfg.add_file(item.name, item.bytes);
   }
+}
+
+void PcBoard::Parts::write_boot_order(const std::string& order) {
+  rtc.set_cmos(kCmosBootFirst, static_cast<u8>(boot_code(order, 0) | boot_code(order, 1) << 4));
+  rtc.set_cmos(kCmosBootThird, static_cast<u8>(boot_code(order, 2) << 4));
 }
 
 void PcBoard::firmware_state() {
@@ -113,13 +157,13 @@ void PcBoard::firmware_state() {
   out(kPciAddress, 0, Width::Dword);
 
   out(kSmiCommand, AcpiPm::kEnableCommand);
+  parts_->ide.enable_ports();
   for (auto& apic : parts_->lapics) apic->configure_virtual_wire();
   // PIT, RTC and 8042 come out of reset as a BIOS would leave them.
 }
 
 u64 PcBoard::install_acpi_tables() {
-  const AcpiTables tables = build_acpi_tables(
-      {.cpus = parts_->config.cpus, .pci_window = static_cast<u32>(kPciHole)}, kAcpiTables);
+  const AcpiTables tables = build_acpi_tables(parts_->acpi_config(), kAcpiTables);
   parts_->memory.write_bytes(PhysAddr(tables.base), tables.bytes);
   return tables.base;
 }

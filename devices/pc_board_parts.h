@@ -12,11 +12,15 @@
 #include <vector>
 
 #include "devices/acpi_pm.h"
+#include "devices/acpi_tables.h"
 #include "devices/coprocessor_error.h"
 #include "devices/debug_exit.h"
 #include "devices/debug_port.h"
+#include "devices/dma_8237.h"
+#include "devices/floppy_82077.h"
 #include "devices/fw_cfg.h"
 #include "devices/hpet.h"
+#include "devices/ide_controller.h"
 #include "devices/ioapic.h"
 #include "devices/keyboard_8042.h"
 #include "devices/lapic.h"
@@ -33,6 +37,7 @@
 #include "devices/shared_line.h"
 #include "devices/timestamp_counter.h"
 #include "devices/uart_16550.h"
+#include "devices/vga.h"
 
 namespace doppel::devices {
 
@@ -52,6 +57,11 @@ struct PcBoard::Parts final : LocalApicHost {
   void serialize(Archive& archive);
   /// What firmware looks up: memory sizes in the CMOS, items of fw_cfg.
   void describe_machine();
+  /// Puts drives in, with what is in them.
+  void fit_drives();
+  void fit_display();
+  AcpiTablesConfig acpi_config() const;
+  void write_boot_order(const std::string& order);
 
   /// Sources of a shared ISA line.
   enum Source : unsigned { kFromChip, kFromPirq, kFromHpet };
@@ -95,6 +105,7 @@ struct PcBoard::Parts final : LocalApicHost {
   };
 
   BoardConfig config;
+  Scheduler& scheduler;
   mmu::PhysicalMemory& memory;
   mmu::IoMap& ports;
   ProcessorLines& processor;
@@ -106,6 +117,7 @@ struct PcBoard::Parts final : LocalApicHost {
   ApicWindow apic_window;
   std::optional<u64> apic_window_base;
   bool intr = false;
+  bool has_booted = false;  // Since then the boot order for once is of no account.
 
   PicOutput pic_output;
   Pic8259Pair pic;
@@ -131,6 +143,11 @@ struct PcBoard::Parts final : LocalApicHost {
   PciHost pci_host;
   Piix3 piix3;
   Piix4Pm piix4_pm;
+  IdeController ide;
+  Dma8237Pair dma;
+  Floppy82077 floppy;
+  std::unique_ptr<mmu::DeviceMemory> video_memory;  // With the card, or neither.
+  std::unique_ptr<Vga> vga;
   ShutdownPort8900 shutdown_port;
   std::vector<std::unique_ptr<DebugConsole>> debug_consoles;
   std::unique_ptr<DebugExit> debug_exit;

@@ -42,6 +42,15 @@ Result<std::vector<u8>, Error> read_file(const std::string& path, u64 limit_byte
   return bytes;
 }
 
+Result<std::vector<u8>, Error> read_beginning(const std::string& path, size_t limit_bytes) {
+  const FilePointer file(std::fopen(path.c_str(), "rbe"));
+  if (!file) return system_error(path);
+  std::vector<u8> bytes(limit_bytes);
+  bytes.resize(std::fread(bytes.data(), 1, limit_bytes, file.get()));
+  if (std::ferror(file.get()) != 0) return system_error(path);
+  return bytes;
+}
+
 Result<void, Error> write_file(const std::string& path, const void* bytes, size_t size) {
   struct stat status = {};
   // A pipe or /dev/stdout cannot be replaced by renaming: it is written as it is.

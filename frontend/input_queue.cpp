@@ -1,19 +1,23 @@
 #include "frontend/input_queue.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cinttypes>
 #include <cstring>
 #include <sstream>
 
+#include "devices/keyboard_8042.h"
 #include "frontend/file.h"
 #include "frontend/machine.h"
 
 namespace doppel::frontend {
 namespace {
 
-constexpr const char* kHeading = "doppel-input 1";
-constexpr const char* kNames[] = {"serial0", "serial1", "keyboard", "reset"};
+constexpr const char* kHeading = "doppel-input 2";
+constexpr const char* kOldHeading = "doppel-input 1";
+constexpr const char* kNames[] = {"serial0", "serial1", "keyboard", "mouse", "reset", "power", "time"};
+constexpr size_t kMouseEvent = devices::Keyboard8042::kMouseEventBytes;
 constexpr size_t kMostWaiting = 1 << 20;
 
 InputPort port_of(InputQueue::Target target) {
@@ -22,9 +26,22 @@ InputPort port_of(InputQueue::Target target) {
       return InputPort::Serial1;
     case InputQueue::Target::Keyboard:
       return InputPort::Keyboard;
+    case InputQueue::Target::Mouse:
+      return InputPort::Mouse;
     default:
       return InputPort::Serial0;
   }
+}
+
+bool takes_bytes(InputQueue::Target target) {
+  return static_cast<unsigned>(target) < InputQueue::kReceivers;
+}
+
+/// Whether an entry of a recording can have been written by us.
+bool fits(InputQueue::Target target, size_t bytes) {
+  if (target == InputQueue::Target::Time) return bytes == sizeof(u64);
+  if (!takes_bytes(target)) return bytes == 0;
+  return target != InputQueue::Target::Mouse || bytes % kMouseEvent == 0;
 }
 
 /// A whole word as a number; a sign or anything behind the digits is damage.
@@ -62,7 +79,7 @@ Result<void, Error> InputQueue::replay_from(const std::string& path) {
   DOPPEL_TRY(const std::vector<u8> bytes, read_file(path));
   std::istringstream lines(std::string(bytes.begin(), bytes.end()));
   std::string line;
-  if (!std::getline(lines, line) || line != kHeading)
+  if (!std::getline(lines, line) || (line != kHeading && line != kOldHeading))
     return Error{path + ": is not a recording of input"};
   Stamp last;
   for (unsigned number = 2; std::getline(lines, line); ++number) {
@@ -92,7 +109,7 @@ Result<void, Error> InputQueue::replay_from(const std::string& path) {
     }
     if (!found) return damaged("names an unknown target");
     auto parsed = parse_bytes(data);
-    if (!parsed) return damaged("has damaged bytes");
+    if (!parsed || !fits(entry.target, parsed->size())) return damaged("has damaged bytes");
     entry.bytes = std::move(*parsed);
     if (entry.stamp.instructions < last.instructions || entry.stamp.time_ns < last.time_ns) {
       return damaged("goes back in time");
@@ -103,29 +120,80 @@ Result<void, Error> InputQueue::replay_from(const std::string& path) {
   return Error{path + ": is cut short"};
 }
 
-void InputQueue::push(Target target, u8 byte) {
-  if (replaying_ || target == Target::Reset) return;
+void InputQueue::push(Target target, std::span<const u8> bytes) {
+  if (replaying_ || !takes_bytes(target)) return;
   std::deque<u8>& queue = waiting_[static_cast<unsigned>(target)];
-  if (queue.size() < kMostWaiting) queue.push_back(byte);
+  if (queue.size() + bytes.size() > kMostWaiting) return;
+  queue.insert(queue.end(), bytes.begin(), bytes.end());
+}
+
+void InputQueue::push_at(u64 time_ns, Target target, std::span<const u8> bytes) {
+  if (replaying_ || !takes_bytes(target) || later_bytes_ + bytes.size() > kMostWaiting) return;
+  later_.emplace(time_ns, Later{target, std::vector<u8>(bytes.begin(), bytes.end())});
+  later_bytes_ += bytes.size();
+}
+
+void InputQueue::push_mouse(int dx, int dy, int wheel, unsigned buttons) {
+  constexpr int kFarthest = 0x7fff;
+  const auto x = static_cast<u16>(std::clamp(dx, -kFarthest, kFarthest));
+  const auto y = static_cast<u16>(std::clamp(dy, -kFarthest, kFarthest));
+  const u8 event[kMouseEvent] = {static_cast<u8>(x),
+                                 static_cast<u8>(x >> 8),
+                                 static_cast<u8>(y),
+                                 static_cast<u8>(y >> 8),
+                                 static_cast<u8>(std::clamp(wheel, -0x7f, 0x7f)),
+                                 static_cast<u8>(buttons)};
+  mouse_buttons_ = buttons;
+  push(Target::Mouse, event);
 }
 
 void InputQueue::push_reset() {
   if (!replaying_) reset_waiting_ = true;
 }
 
-bool InputQueue::pending() const {
+void InputQueue::push_power_button() {
+  if (!replaying_) power_waiting_ = true;
+}
+
+bool InputQueue::pending(u64 now_ns) const {
   for (const auto& queue : waiting_) {
     if (!queue.empty()) return true;
   }
-  return reset_waiting_;
+  return reset_waiting_ || power_waiting_ || (!later_.empty() && later_.begin()->first <= now_ns);
 }
 
 bool InputQueue::deliverable(Machine& machine) const {
+  const auto has_room = [&machine](Target target) {
+    return machine.receiver(port_of(target)).room() > 0;
+  };
   for (unsigned i = 0; i < kReceivers; ++i) {
-    const InputPort port = port_of(static_cast<Target>(i));
-    if (!waiting_[i].empty() && machine.receiver(port).room() > 0) return true;
+    if (!waiting_[i].empty() && has_room(static_cast<Target>(i))) return true;
   }
-  return reset_waiting_;
+  for (const auto& [time_ns, later] : later_) {
+    if (time_ns > machine.now_ns()) break;
+    if (has_room(later.target)) return true;
+  }
+  return reset_waiting_ || power_waiting_;
+}
+
+std::optional<u64> InputQueue::next_due_ns() const {
+  if (later_.empty()) return std::nullopt;
+  return later_.begin()->first;
+}
+
+std::optional<u64> InputQueue::last_due_ns() const {
+  if (later_.empty()) return std::nullopt;
+  return later_.rbegin()->first;
+}
+
+/// What waited for its moment waits for room from now on.
+void InputQueue::take_due(u64 now_ns) {
+  while (!later_.empty() && later_.begin()->first <= now_ns) {
+    const Later& later = later_.begin()->second;
+    later_bytes_ -= later.bytes.size();
+    push(later.target, later.bytes);
+    later_.erase(later_.begin());
+  }
 }
 
 std::optional<InputQueue::Stamp> InputQueue::next_stamp() const {
@@ -152,6 +220,20 @@ InputQueue::Delivered InputQueue::deliver_recorded(Machine& machine) {
       recorded_.pop_front();
       return Delivered::Reset;
     }
+    if (entry.target == Target::Power) {
+      recorded_.pop_front();
+      machine.press_power_button();
+      result = Delivered::Input;
+      continue;
+    }
+    if (entry.target == Target::Time) {
+      u64 time_ns = 0;
+      std::memcpy(&time_ns, entry.bytes.data(), sizeof time_ns);
+      recorded_.pop_front();
+      machine.skip_to(time_ns);
+      result = Delivered::Input;
+      continue;
+    }
     const InputPort port = port_of(entry.target);
     if (machine.receiver(port).room() < entry.bytes.size()) {
       diverged_ = true;
@@ -159,9 +241,16 @@ InputQueue::Delivered InputQueue::deliver_recorded(Machine& machine) {
     }
     for (const u8 byte : entry.bytes) machine.receive(port, byte);
     recorded_.pop_front();
-    result = Delivered::Bytes;
+    result = Delivered::Input;
   }
   return result;
+}
+
+void InputQueue::jump(Machine& machine, u64 time_ns) {
+  std::vector<u8> bytes(sizeof time_ns);
+  std::memcpy(bytes.data(), &time_ns, sizeof time_ns);
+  write_entry({machine.cpu().state.retired, machine.now_ns()}, Target::Time, bytes);
+  machine.skip_to(time_ns);
 }
 
 InputQueue::Delivered InputQueue::deliver_from_host(Machine& machine) {
@@ -171,20 +260,27 @@ InputQueue::Delivered InputQueue::deliver_from_host(Machine& machine) {
     write_entry(stamp, Target::Reset, {});
     return Delivered::Reset;
   }
+  take_due(stamp.time_ns);
   Delivered result = Delivered::Nothing;
+  if (power_waiting_) {
+    power_waiting_ = false;
+    write_entry(stamp, Target::Power, {});
+    machine.press_power_button();
+    result = Delivered::Input;
+  }
   for (unsigned i = 0; i < kReceivers; ++i) {
     std::deque<u8>& queue = waiting_[i];
     if (queue.empty()) continue;
     const InputPort port = port_of(static_cast<Target>(i));
-    std::vector<u8> bytes;
-    while (!queue.empty() && machine.receiver(port).room() > 0) {
-      bytes.push_back(queue.front());
-      queue.pop_front();
-      machine.receive(port, bytes.back());
-    }
+    // What there is room for before the first byte: a replay asks for room for all of them.
+    const size_t count = std::min<size_t>(queue.size(), machine.receiver(port).room());
+    const auto end = queue.begin() + static_cast<std::ptrdiff_t>(count);
+    const std::vector<u8> bytes(queue.begin(), end);
+    queue.erase(queue.begin(), end);
+    for (const u8 byte : bytes) machine.receive(port, byte);
     if (bytes.empty()) continue;
     write_entry(stamp, static_cast<Target>(i), bytes);
-    result = Delivered::Bytes;
+    result = Delivered::Input;
   }
   return result;
 }

@@ -9,16 +9,32 @@
 //
 // Recording, text, one entry a line after the heading:
 //
-//     doppel-input 1
+//     doppel-input 2
 //     <instructions> <virtual ns> <target> <bytes in hexadecimal>
 //
-// with target serial0, serial1, keyboard, reset (no bytes: "-") or end, which closes the list.
+// with these targets, and the line `end`, which closes the list:
+//
+//     serial0, serial1   bytes on the wire
+//     keyboard           scan set 2
+//     mouse              whole events of six bytes: motion to the right and down as 16 bits each,
+//                        lowest byte first, the wheel (positive: away from the hand), the buttons
+//                        held (bit 0 left, 1 right, 2 middle, 3 and 4 side)
+//     reset, power       the buttons of the case; no bytes: "-"
+//     time               eight bytes, lowest first: virtual time jumps to this moment, because a
+//                        person is watching and the machine was too slow
+//
+// Format 1 is the same without mouse, power and time, and is read as well.
+//
+// What a script types must not arrive all at once: bytes may also wait for a moment of virtual
+// time.
 
 #include <array>
 #include <cstdio>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,8 +47,8 @@ class Machine;
 
 class InputQueue {
  public:
-  enum class Target : u8 { Serial0, Serial1, Keyboard, Reset };
-  static constexpr unsigned kReceivers = 3;  ///< Targets that take bytes.
+  enum class Target : u8 { Serial0, Serial1, Keyboard, Mouse, Reset, Power, Time };
+  static constexpr unsigned kReceivers = 4;  ///< Targets that take bytes.
 
   InputQueue() = default;
   ~InputQueue();
@@ -45,14 +61,29 @@ class InputQueue {
   Result<void, Error> replay_from(const std::string& path);
   bool replaying() const { return replaying_; }
 
-  /// From the host; ignored in a replay.
-  void push(Target target, u8 byte);
+  // From the host; ignored in a replay. Where far too much waits already, what comes is dropped as
+  // a whole: half a key press would be another one.
+
+  void push(Target target, u8 byte) { push(target, std::span(&byte, 1)); }
+  void push(Target target, std::span<const u8> bytes);
+  /// Bytes that wait until this moment of virtual time.
+  void push_at(u64 time_ns, Target target, std::span<const u8> bytes);
+  /// Relative motion in counts, right and down positive, wheel away from the hand; `buttons` is
+  /// what is held from now on.
+  void push_mouse(int dx, int dy, int wheel, unsigned buttons);
+  /// What was last said to be held.
+  unsigned mouse_buttons() const { return mouse_buttons_; }
   void push_reset();
+  void push_power_button();
+
   /// Something waits to be delivered as soon as the machine can take it.
-  bool pending() const;
+  bool pending(u64 now_ns) const;
   /// Some of that could be delivered now.
   bool deliverable(Machine& machine) const;
   bool reset_pending() const { return reset_waiting_; }
+  /// The first moment that bytes wait for, and the last one.
+  std::optional<u64> next_due_ns() const;
+  std::optional<u64> last_due_ns() const;
 
   /// Moment of the next entry of a replay.
   struct Stamp {
@@ -61,9 +92,11 @@ class InputQueue {
   };
   std::optional<Stamp> next_stamp() const;
 
-  enum class Delivered : u8 { Nothing, Bytes, Reset };
+  enum class Delivered : u8 { Nothing, Input, Reset };
   /// Hands over what the machine can take now. Only between instructions.
   Delivered deliver(Machine& machine);
+  /// Virtual time jumps. Only between instructions, and not in a replay, which does it by itself.
+  void jump(Machine& machine, u64 time_ns);
   /// A replay's machine is past an entry's moment, or cannot take what it once took.
   bool diverged() const { return diverged_; }
 
@@ -75,13 +108,22 @@ class InputQueue {
   };
   Delivered deliver_recorded(Machine& machine);
   Delivered deliver_from_host(Machine& machine);
+  void take_due(u64 now_ns);
   void write_entry(const Stamp& stamp, Target target, const std::vector<u8>& bytes);
 
   struct Closer {
     void operator()(std::FILE* file) const { std::fclose(file); }
   };
+  struct Later {
+    Target target = Target::Serial0;
+    std::vector<u8> bytes;
+  };
   std::array<std::deque<u8>, kReceivers> waiting_;
+  std::multimap<u64, Later> later_;  // Equal moments keep their order.
+  size_t later_bytes_ = 0;
+  unsigned mouse_buttons_ = 0;
   bool reset_waiting_ = false;
+  bool power_waiting_ = false;
   std::unique_ptr<std::FILE, Closer> recording_;
   bool replaying_ = false;
   bool diverged_ = false;

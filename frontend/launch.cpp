@@ -6,8 +6,10 @@
 #include <optional>
 
 #include "cpu/base/log.h"
+#include "devices/display_text.h"
 #include "frontend/autopsy.h"
 #include "frontend/byte_sinks.h"
+#include "frontend/drives.h"
 #include "frontend/file.h"
 #include "frontend/loaders/loader.h"
 #include "frontend/lockstep.h"
@@ -15,6 +17,7 @@
 #include "frontend/monitor/hmp.h"
 #include "frontend/report.h"
 #include "frontend/run_loop.h"
+#include "frontend/sdl/window.h"
 #include "frontend/state_file.h"
 #include "frontend/terminal.h"
 #include "frontend/trace_log.h"
@@ -91,6 +94,15 @@ Result<MachineConfig, Error> machine_config(const Options& options, Outputs& out
   if (options.kernel.empty() && (!options.firmware.empty() || !placed)) {
     DOPPEL_TRY(config.firmware, loaders::read_firmware(options));
   }
+  config.board.has_vga = options.vga == Options::Vga::Std;
+  if (config.board.has_vga && !config.firmware.empty()) {
+    DOPPEL_TRY(config.board.vga_rom, loaders::read_vga_rom(options));
+  }
+  config.board.firmware_on_serial = options.firmware_on_serial;
+  DOPPEL_TRY(config.board.drives, open_drives(options));
+  config.board.boot_order = options.boot_order;
+  config.board.boot_once = options.boot_once;
+  config.board.boot_menu = options.boot_menu;
   return config;
 }
 
@@ -119,21 +131,47 @@ Console::Config console_config(const Options& options) {
   return config;
 }
 
+/// The window; null where none is wanted, or where it goes without saying and there cannot be one.
+Result<std::unique_ptr<HostFront>, Error> open_front(const Options& options, Machine& machine,
+                                                     InputQueue& queue) {
+  using Display = Options::Display;
+  const bool wanted = options.display == Display::Sdl;
+  if (options.display == Display::None || (machine.display() == nullptr && !wanted))
+    return std::unique_ptr<HostFront>();
+  if (machine.display() == nullptr) return Error{"-display: the machine has no graphics card"};
+  if (!wanted && !sdl::host_has_screen()) {
+    log::info("doppel", "no window: neither DISPLAY nor WAYLAND_DISPLAY is set");
+    return std::unique_ptr<HostFront>();
+  }
+  sdl::WindowConfig config;
+  config.name = options.name;
+  config.full_screen = options.full_screen;
+  config.keys = options.front_keys;
+  auto front = sdl::open_window(config, *machine.display(), queue);
+  if (front.ok() || wanted) return front;
+  log::info("doppel", "no window: %s", front.error().message.c_str());
+  return std::unique_ptr<HostFront>();
+}
+
 RunConfig run_config(const Options& options, const Console::Config& console, Outputs& outputs,
-                     Machine& machine) {
+                     Machine& machine, HostFront* front) {
+  const bool person_types =
+      console.reads_input && options.replay_file.empty() && Terminal::input_is_terminal();
   RunConfig config;
   config.no_reboot = options.no_reboot;
   config.no_shutdown = options.no_shutdown;
   config.start_paused = options.start_paused;
   config.real_time = options.pace == Options::Pace::RealTime ||
-                     (options.pace == Options::Pace::Auto && console.reads_input &&
-                      options.replay_file.empty() && Terminal::input_is_terminal());
+                     (options.pace == Options::Pace::Auto && (front != nullptr || person_types));
+  config.keep_pace = config.real_time && front != nullptr;
+  config.front = front;
   config.timeout_virtual_ns = options.timeout_virtual_ns;
   config.timeout_host_ns = options.timeout_host_ns;
   if (!options.state_save_file.empty()) {
     config.save_at_ns = options.state_save_at_ns;
     config.save = [&machine, path = options.state_save_file] { return save_state(machine, path); };
   }
+  config.disk_accesses = [&machine] { return machine.board().disk_sectors_moved(); };
   config.flush_output = [&outputs] { outputs.flush(); };
   return config;
 }
@@ -144,15 +182,32 @@ struct Finished {
   u64 resets = 0;
 };
 
+/// What acts by itself, and what it sees of the first serial port.
+struct Automaton {
+  std::unique_ptr<Script> script;
+  RecentText serial;
+};
+
+std::string screen_text(Machine& machine) {
+  const devices::DisplaySource* const display = machine.display();
+  const std::optional<devices::TextScreen> screen = display != nullptr ? display->text() : std::nullopt;
+  return screen ? devices::to_utf8(*screen) : std::string();
+}
+
 Finished run_machine(const Options& options, Machine& machine, InputQueue& queue, Outputs& outputs,
-                     TraceLog& trace) {
+                     TraceLog& trace, Automaton& automaton, HostFront* front) {
   const Console::Config console_settings = console_config(options);
   Console console(console_settings, queue, outputs.terminal());
-  RunConfig config = run_config(options, console_settings, outputs, machine);
+  RunConfig config = run_config(options, console_settings, outputs, machine, front);
   config.after_reset = [&] { trace.reset(machine.cpu().state); };
+  std::optional<Hmp> monitor;
+  config.script = automaton.script.get();
+  config.script_world = {[&machine] { return screen_text(machine); }, &automaton.serial,
+                         [&monitor](const std::string& line) { return monitor->execute(line); },
+                         [](const std::string& answer) { std::fputs(answer.c_str(), stderr); }};
   RunLoop loop(machine, queue, console, std::move(config));
-  Hmp monitor(machine, loop, queue);
-  console.set_monitor([&monitor](const std::string& line) { return monitor.execute(line); });
+  monitor.emplace(machine, loop, queue, machine.display());
+  console.set_monitor([&monitor](const std::string& line) { return monitor->execute(line); });
   std::optional<Terminal> terminal;
   if (console_settings.reads_input) terminal.emplace(!console_settings.multiplexed);
   Finished finished;
@@ -173,7 +228,13 @@ Result<RunOutcome, Error> run_options(const Options& options,
   DOPPEL_TRY(const std::unique_ptr<TraceLog> trace,
              TraceLog::create(options.log_items, options.log_file, options.log_filter));
   Outputs outputs;
-  DOPPEL_TRY(const MachineConfig config, machine_config(options, outputs));
+  DOPPEL_TRY(MachineConfig config, machine_config(options, outputs));
+  Automaton automaton;
+  if (!options.script_file.empty()) {
+    DOPPEL_TRY(automaton.script, Script::load(options.script_file));
+    automaton.serial.set_next(config.board.serial[0]);
+    config.board.serial[0] = &automaton.serial;
+  }
   DOPPEL_TRY(mmu::MachineMemory pool,
              mmu::MachineMemory::create(Machine::frames_needed(config) * kPageSize + kPoolSlack));
   DOPPEL_TRY(const std::unique_ptr<Machine> machine, Machine::create(config, pool));
@@ -185,10 +246,11 @@ Result<RunOutcome, Error> run_options(const Options& options,
   trace->attach(*machine);
   trace->reset(machine->cpu().state);
   if (!options.state_load_file.empty()) DOPPEL_TRY(load_state(*machine, options.state_load_file));
+  DOPPEL_TRY(const std::unique_ptr<HostFront> front, open_front(options, *machine, queue));
 
   active_trace = trace.get();
   const auto begin = std::chrono::steady_clock::now();
-  Finished finished = run_machine(options, *machine, queue, outputs, *trace);
+  Finished finished = run_machine(options, *machine, queue, outputs, *trace, automaton, front.get());
   const auto took = std::chrono::steady_clock::now() - begin;
   active_trace = nullptr;
   trace->flush();
@@ -236,10 +298,12 @@ int launch(const Options& options, const std::vector<std::string>& command) {
     case RunOutcome::Kind::VirtualTimeout:
     case RunOutcome::Kind::HostTimeout:
     case RunOutcome::Kind::ReplayDiverged:
+    case RunOutcome::Kind::NotSeen:
     case RunOutcome::Kind::EnginesDiffer:
     case RunOutcome::Kind::PagingDiffers:
     case RunOutcome::Kind::Failed:
       say(outcome.reason);
+      std::fputs(outcome.details.c_str(), stderr);
       break;
     default:
       break;

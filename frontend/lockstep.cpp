@@ -36,6 +36,12 @@ Result<std::unique_ptr<Machine>, Error> Lockstep::make_reference() const {
   config.paging = mmu::PagingScheme::Nested;
   config.board.serial = {};
   for (auto& console : config.board.debug_consoles) console.sink = nullptr;
+  for (devices::BoardConfig::Drive& drive : config.board.drives) {
+    // A medium that nobody writes can be in both.
+    if (drive.medium == nullptr || drive.medium->is_read_only()) continue;
+    drive.medium = drive.medium->twin();
+    if (drive.medium == nullptr) return Error{"a disk that is written to cannot be in two machines"};
+  }
   return Machine::create(config, pool_);
 }
 
@@ -54,6 +60,7 @@ void Lockstep::skip_to(u64 time_ns) { pass({.kind = Step::Kind::SkipTo, .value =
 void Lockstep::receive(InputPort port, u8 byte) {
   pass({.kind = Step::Kind::Receive, .port = port, .byte = byte});
 }
+void Lockstep::press_power_button() { pass({.kind = Step::Kind::PowerButton}); }
 
 void Lockstep::run_due() {
   // The loop asks at every look around; only what comes of it matters. What is due in one machine
@@ -153,6 +160,9 @@ void Lockstep::apply(Machine& machine, const Step& step) {
       break;
     case Step::Kind::SkipTo:
       machine.scheduler().skip_to(step.value);
+      break;
+    case Step::Kind::PowerButton:
+      machine.press_power_button();
       break;
     case Step::Kind::Receive:
       machine.receiver(step.port).receive(step.byte);

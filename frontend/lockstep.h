@@ -42,6 +42,7 @@ class Lockstep {
   void run_due();
   void skip_to(u64 time_ns);
   void receive(InputPort port, u8 byte);
+  void press_power_button();
   void drop_caches();
   void request_taken(const std::optional<MachineRequest>& request);
   /// The subject was loaded: all begins anew from there.
@@ -65,7 +66,18 @@ class Lockstep {
  private:
   /// What passed a door.
   struct Step {
-    enum class Kind : u8 { Run, Poke, RunDue, SkipTo, Receive, Reset, DropCaches, TakeRequest, Context };
+    enum class Kind : u8 {
+      Run,
+      Poke,
+      RunDue,
+      SkipTo,
+      Receive,
+      PowerButton,
+      Reset,
+      DropCaches,
+      TakeRequest,
+      Context
+    };
     Kind kind = Kind::Run;
     InputPort port = InputPort::Serial0;
     u8 byte = 0;

@@ -21,7 +21,9 @@ u64 pages(u64 size_bytes) { return (size_bytes + kPageSize - 1) / kPageSize; }
 
 u64 own_frames(const MachineConfig& config) {
   // With the RAM below 1 MiB of a machine that was given less.
-  return std::max(pages(config.ram_bytes), pages(layout::kHighRam)) + pages(config.firmware.size());
+  const u64 cards = config.board.has_vga ? devices::PcBoard::kVideoMemoryBytes : 0;
+  return std::max(pages(config.ram_bytes), pages(layout::kHighRam)) +
+         pages(config.firmware.size()) + pages(cards);
 }
 
 /// The TSC runs at 1 GHz whatever an instruction costs.
@@ -67,6 +69,10 @@ Result<std::unique_ptr<Machine>, Error> Machine::create(const MachineConfig& con
   cpu.mmu.set_paging_scheme(config.paging);
   cpu.mmu.set_mismatch_hook([owner = machine.get()](std::string what) {
     owner->note_paging_mismatch(std::move(what));
+  });
+  machine->memory_.set_remap_hook([&cpu] {
+    cpu.mmu.flush_all();
+    cpu.attention = true;
   });
   machine->memory_.tracking().set_protect_hook(
       [&cpu](PhysAddr page) { cpu.mmu.page_became_tracked(page); });
@@ -155,6 +161,8 @@ devices::ByteReceiver& Machine::receiver(InputPort port) {
       return board_->serial_input(1);
     case InputPort::Keyboard:
       return board_->keyboard_input();
+    case InputPort::Mouse:
+      return board_->mouse_input();
     case InputPort::Serial0:
       break;
   }
@@ -164,6 +172,11 @@ devices::ByteReceiver& Machine::receiver(InputPort port) {
 void Machine::receive(InputPort port, u8 byte) {
   if (lockstep_) lockstep_->receive(port, byte);
   receiver(port).receive(byte);
+}
+
+void Machine::press_power_button() {
+  if (lockstep_) lockstep_->press_power_button();
+  board_->press_power_button();
 }
 
 std::optional<MachineRequest> Machine::take_request() {
@@ -286,8 +299,22 @@ std::string Machine::state_hash() {
 // ---- the processor asks
 // ---------------------------------------------------------------------------
 
-u64 Machine::read_port(u16 port, Width width) { return ports_.read(port, width); }
-void Machine::write_port(u16 port, Width width, u64 value) { ports_.write(port, width, value); }
+u64 Machine::read_port(u16 port, Width width) {
+  const u64 value = ports_.read(port, width);
+  pass_bus_time(port);
+  return value;
+}
+
+void Machine::write_port(u16 port, Width width, u64 value) {
+  ports_.write(port, width, value);
+  pass_bus_time(port);
+}
+
+/// A processor waits for the bus. Software counts on it: it polls chips in loops that would otherwise
+/// take as many instructions as the wait has nanoseconds.
+void Machine::pass_bus_time(u16 port) {
+  scheduler_->skip_to(scheduler_->now_ns() + layout::bus_time_ns(port));
+}
 u8 Machine::acknowledge_interrupt() { return board_->acknowledge_interrupt(); }
 bool Machine::read_msr(u32 index, u64& value) { return board_->read_msr(index, value); }
 bool Machine::write_msr(u32 index, u64 value) { return board_->write_msr(index, value); }

@@ -60,7 +60,7 @@ struct MachineRequest {
 };
 
 /// Where bytes reach a machine from outside.
-enum class InputPort : u8 { Serial0, Serial1, Keyboard };
+enum class InputPort : u8 { Serial0, Serial1, Keyboard, Mouse };
 
 class Lockstep;
 
@@ -96,6 +96,8 @@ class Machine final : private cpu::Environment,
   /// A byte from outside; there must be room for it.
   void receive(InputPort port, u8 byte);
   devices::ByteReceiver& receiver(InputPort port);
+  /// The button at the front, which the guest may ignore.
+  void press_power_button();
   /// Null unless the engine is `lockstep`.
   Lockstep* lockstep() { return lockstep_.get(); }
 
@@ -107,6 +109,8 @@ class Machine final : private cpu::Environment,
   cpu::Engine& engine() { return *engine_; }
   const cpu::Engine& engine() const { return *engine_; }
   devices::PcBoard& board() { return *board_; }
+  /// What the graphics card shows; null if there is none.
+  devices::DisplaySource* display() { return board_->display(); }
   devices::Scheduler& scheduler() { return *scheduler_; }
   mmu::PhysicalMemory& memory() { return memory_; }
   const mmu::PhysicalMemory& memory() const { return memory_; }
@@ -142,6 +146,7 @@ class Machine final : private cpu::Environment,
   // cpu::Environment
   u64 read_port(u16 port, Width width) override;
   void write_port(u16 port, Width width, u64 value) override;
+  void pass_bus_time(u16 port);
   u8 acknowledge_interrupt() override;
   bool read_msr(u32 index, u64& value) override;
   bool write_msr(u32 index, u64 value) override;

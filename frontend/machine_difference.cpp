@@ -125,7 +125,11 @@ std::optional<std::string> MachineDifference::in_processor(const Machine& left,
   return std::nullopt;
 }
 
+// The chip that was spoken to says more than the time that this took.
 std::optional<std::string> MachineDifference::in_chips(Machine& left, Machine& right) {
+  save(left_, [&](Archive& archive) { left.board().serialize(archive); });
+  save(right_, [&](Archive& archive) { right.board().serialize(archive); });
+  if (left_ != right_) return "chip " + section_at(left_, first_difference(left_, right_));
   const auto time = [](Machine& machine) {
     return [&machine](Archive& archive) {
       bool a20 = machine.memory().a20();
@@ -135,11 +139,8 @@ std::optional<std::string> MachineDifference::in_chips(Machine& left, Machine& r
   };
   save(left_, time(left));
   save(right_, time(right));
-  if (left_ != right_) return "virtual time, or when events are due";
-  save(left_, [&](Archive& archive) { left.board().serialize(archive); });
-  save(right_, [&](Archive& archive) { right.board().serialize(archive); });
   if (left_ == right_) return std::nullopt;
-  return "chip " + section_at(left_, first_difference(left_, right_));
+  return "virtual time, or when events are due";
 }
 
 std::optional<std::string> MachineDifference::in_anything(Machine& left, Machine& right) {

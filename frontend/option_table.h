@@ -17,7 +17,17 @@ struct OptionBuilder {
   std::vector<std::string> debug_consoles;
   std::vector<std::string> debug_console_devices;  ///< Properties of -device isa-debugcon.
   std::map<std::string, CharacterTarget> chardevs;
+  struct DriveDevice {
+    std::string drive;  ///< The id of a -drive if=none.
+    DriveOptions::Bus bus;
+    bool is_cdrom;
+    std::optional<unsigned> index;
+    std::string serial;
+  };
+  std::vector<DriveDevice> drive_devices;  ///< -device ide-hd and its like.
+  bool snapshot = false;
   std::optional<u16> debug_console_port;  ///< -global isa-debugcon.iobase
+  std::optional<Options::Vga> vga;
   bool nographic = false;
   bool display_none = false;
   bool no_defaults = false;
@@ -44,7 +54,20 @@ OptionResult apply_device(OptionBuilder& builder, std::string_view value);
 OptionResult apply_global(OptionBuilder& builder, std::string_view value);
 OptionResult apply_fw_cfg(OptionBuilder& builder, std::string_view value);
 OptionResult apply_monitor(OptionBuilder& builder, std::string_view value);
+OptionResult apply_display(OptionBuilder& builder, std::string_view value);
+OptionResult apply_vga(OptionBuilder& builder, std::string_view value);
 /// Connects what was named to what it is.
 OptionResult finish_devices(OptionBuilder& builder);
+
+// options_drives.cpp
+/// A file in a place that the option names.
+OptionResult apply_image(OptionBuilder& builder, DriveOptions::Bus bus, unsigned index, bool is_cdrom,
+                         std::string_view path);
+OptionResult apply_drive(OptionBuilder& builder, std::string_view value);
+/// -device ide-hd and its like: takes what it knows of the list.
+OptionResult attach_drive_device(OptionBuilder& builder, PropertyList& list, DriveOptions::Bus bus,
+                                 bool is_cdrom);
+OptionResult apply_boot(OptionBuilder& builder, std::string_view value);
+OptionResult finish_drives(OptionBuilder& builder);
 
 }  // namespace doppel::frontend

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "frontend/loaders/loader.h"
 #include "frontend/option_table.h"
 
 namespace doppel::frontend {
@@ -116,11 +117,6 @@ OptionResult apply_linux_entry(OptionBuilder& builder, std::string_view value) {
 OptionResult apply_nothing_but(std::string_view value, std::string_view allowed) {
   if (value == allowed) return {};
   return bad(quoted(value) + ": only " + std::string(allowed) + " exists");
-}
-
-OptionResult apply_display(OptionBuilder& builder, std::string_view value) {
-  builder.display_none = true;
-  return apply_nothing_but(value, "none");
 }
 
 OptionResult apply_icount(OptionBuilder& builder, std::string_view value) {
@@ -290,6 +286,16 @@ constexpr OptionRow kRows[] = {
   {"linux-entry","auto|16|32|64", "Which entry of a Linux kernel is used; auto: the widest the processor has", apply_linux_entry},
   {"bios",       "FILE",         "Firmware, 64 KiB to 16 MiB", TEXT(firmware)},
   {"L",          "DIR",          "Where firmware is looked for", [](OptionBuilder& b, std::string_view v) -> OptionResult { b.options.firmware_directories.emplace_back(v); return {}; }},
+  {"hda",        "FILE",         "First hard disk; also an argument without an option", [](OptionBuilder& b, std::string_view v) { return apply_image(b, DriveOptions::Bus::Ide, 0, false, v); }},
+  {"hdb",        "FILE",         "Second hard disk", [](OptionBuilder& b, std::string_view v) { return apply_image(b, DriveOptions::Bus::Ide, 1, false, v); }},
+  {"hdc",        "FILE",         "Third hard disk, where the CD-ROM drive would be", [](OptionBuilder& b, std::string_view v) { return apply_image(b, DriveOptions::Bus::Ide, 2, false, v); }},
+  {"hdd",        "FILE",         "Fourth hard disk", [](OptionBuilder& b, std::string_view v) { return apply_image(b, DriveOptions::Bus::Ide, 3, false, v); }},
+  {"cdrom",      "FILE",         "What is in the CD-ROM drive", [](OptionBuilder& b, std::string_view v) { return apply_image(b, DriveOptions::Bus::Ide, 2, true, v); }},
+  {"fda",        "FILE",         "What is in floppy drive A", [](OptionBuilder& b, std::string_view v) { return apply_image(b, DriveOptions::Bus::Floppy, 0, false, v); }},
+  {"fdb",        "FILE",         "What is in floppy drive B", [](OptionBuilder& b, std::string_view v) { return apply_image(b, DriveOptions::Bus::Floppy, 1, false, v); }},
+  {"drive",      "file=F[,if=ide|floppy|none][,format=raw|qcow2][,media=disk|cdrom][,index=N][,snapshot=on][,readonly=on][,id=ID]", "A drive with everything that can be said of it", apply_drive},
+  {"snapshot",   "",             "What guests write to disks is forgotten at the end", FLAG(snapshot)},
+  {"boot",       "[order=]cad[,once=d][,menu=on]", "Where firmware looks for a system: a floppy, c hard disk, d CD-ROM", apply_boot},
   {"fw_cfg",     "[name=]N,file=F|string=S", "An item for the guest to read through fw_cfg", apply_fw_cfg},
 
   {"serial",     "DEV",          "COM1, then COM2: stdio, mon:stdio, null, none, file:NAME, chardev:ID", apply_serial},
@@ -298,8 +304,9 @@ constexpr OptionRow kRows[] = {
   {"device",     "NAME[,prop=value...]", "isa-debug-exit[,iobase=,iosize=]; isa-debugcon,iobase=,chardev= or file=; loader,file=,addr=[,cpu-num=0]", apply_device},
   {"global",     "isa-debugcon.iobase=PORT", "Default port of debug consoles", apply_global},
   {"nographic",  "",             "COM1 and the monitor share the terminal (Ctrl-A h for help)", FLAG(nographic)},
-  {"display",    "none",         "No window", apply_display},
-  {"vga",        "none",         "No graphics card", [](OptionBuilder&, std::string_view v) { return apply_nothing_but(v, "none"); }},
+  {"display",    "sdl[,grab-mod=KEYS]|none", "A window (by default, where there is a screen), or none; grab-mod: lctrl-lalt, lshift-lctrl-lalt or rctrl", apply_display},
+  {"full-screen", "",            "The window begins as the whole screen", FLAG(options.full_screen)},
+  {"vga",        "std|none",     "The graphics card", apply_vga},
   {"net",        "none",         "No network", apply_net},
   {"nic",        "none",         "No network", apply_net},
   {"parallel",   "none",         "No parallel port", [](OptionBuilder&, std::string_view v) { return apply_nothing_but(v, "none"); }},
@@ -328,6 +335,7 @@ constexpr OptionRow kRows[] = {
   {"timeout-host", "TIME",       "Ends the run after this much time here, status 124", [](OptionBuilder& b, std::string_view v) { return apply_duration(b.options.timeout_host_ns, v); }},
   {"exit-style", "doppel|qemu",  "qemu: usage errors are status 1, a signal is status 0", apply_exit_style},
   {"report",     "FILE",         "Writes what happened as JSON", TEXT(report_file)},
+  {"script",     "FILE",         "Waits for texts and acts like a person at the machine; status 110 if one does not come", TEXT(script_file)},
   {"record",     "FILE",         "Writes all input with the moment it arrived", TEXT(record_file)},
   {"replay",     "FILE",         "Takes input from a recording, and none from the host", TEXT(replay_file)},
   {"state-save", "FILE@TIME",    "Saves the machine at this virtual time, and goes on", apply_state_save},
@@ -351,6 +359,8 @@ OptionResult check_together(const Options& options) {
   if (!options.kernel.empty() && !options.firmware.empty()) {
     return bad("-bios: a kernel given by -kernel is started without firmware");
   }
+  if (options.display == Options::Display::Sdl && options.vga == Options::Vga::None)
+    return bad("-display: a window needs a graphics card (-vga std)");
   if (!options.record_file.empty() && !options.replay_file.empty())
     return bad("--record: not together with --replay");
   return {};
@@ -366,9 +376,13 @@ Result<Options, Error> parse_options(const std::vector<std::string>& arguments) 
     const std::string& word = arguments[i];
     if (word.size() < 2 || word.front() != '-') {
       if (word.empty()) return bad("an empty argument");
-      if (!builder.options.kernel.empty())
-        return bad(word + ": one image is started, and -kernel names another");
-      builder.options.kernel = word;
+      if (loaders::is_kernel_file(word)) {
+        if (!builder.options.kernel.empty())
+          return bad(word + ": one image is started, and -kernel names another");
+        builder.options.kernel = word;
+        continue;
+      }
+      DOPPEL_TRY(apply_image(builder, DriveOptions::Bus::Ide, 0, false, word));
       continue;
     }
     std::string_view name = std::string_view(word).substr(word.starts_with("--") ? 2 : 1);
@@ -394,6 +408,7 @@ Result<Options, Error> parse_options(const std::vector<std::string>& arguments) 
   }
   if (builder.options.action == Options::Action::Run) {
     DOPPEL_TRY(finish_devices(builder));
+    DOPPEL_TRY(finish_drives(builder));
     DOPPEL_TRY(check_together(builder.options));
   }
   return std::move(builder.options);
@@ -402,7 +417,8 @@ Result<Options, Error> parse_options(const std::vector<std::string>& arguments) 
 std::string help_text() {
   std::string text =
       "usage: doppel [options] [image]\n\n"
-      "The image is started as -kernel would. Options take one dash or two.\n\n";
+      "A disk image is booted as -hda would be, a kernel is started as -kernel would. Options take one\n"
+      "dash or two.\n\n";
   for (const OptionRow& row : kRows) {
     std::string left = "  -" + std::string(row.name);
     if (!row.argument.empty()) left += " " + std::string(row.argument);
@@ -416,7 +432,7 @@ std::string help_text() {
   text +=
       "\nExit status: 0 shutdown, odd: the guest's isa-debug-exit, 2 command line, 4 internal "
       "error,\n"
-      "112 replay diverged, 116 deadlock, 120 triple fault, 122 virtual time limit, 124 host time "
+      "110 a script's text did not come, 112 replay diverged, 116 deadlock, 120 triple fault, 122 virtual time limit, 124 host time "
       "limit.\n";
   return text;
 }

@@ -14,8 +14,10 @@
 
 #include "cpu/base/result.h"
 #include "cpu/base/types.h"
+#include "devices/disk_image.h"
 #include "devices/pc_board.h"
 #include "frontend/engine_choice.h"
+#include "frontend/host_front.h"
 #include "frontend/machine.h"
 
 namespace doppel::frontend {
@@ -26,6 +28,20 @@ struct CharacterTarget {
   Kind kind = Kind::Null;
   std::string path;      ///< File.
   bool monitor = false;  ///< Stdio: shared with the monitor, switched by Ctrl-A.
+};
+
+/// A drive and what is in it.
+struct DriveOptions {
+  enum class Bus : u8 { Ide, Floppy, None };
+  Bus bus = Bus::Ide;
+  std::optional<unsigned> index;  ///< IDE: channel * 2 + unit; floppy: A is 0.
+  bool is_cdrom = false;
+  std::string path;  ///< Empty: no medium.
+  devices::DiskImageOptions::Format format = devices::DiskImageOptions::Format::Detect;
+  bool snapshot = false;  ///< Writes go nowhere in the end.
+  bool read_only = false;
+  std::string id;
+  std::string serial;
 };
 
 struct Options {
@@ -50,6 +66,11 @@ struct Options {
   std::vector<LoadedFile> loaded_files;
   enum class LinuxEntry : u8 { Auto, Bits16, Bits32, Bits64 };
   LinuxEntry linux_entry = LinuxEntry::Auto;
+  std::vector<DriveOptions> drives;
+  std::string boot_order = "cad";  ///< Letters as in -boot: a floppy, c hard disk, d CD-ROM, n network.
+  std::string boot_once;
+  bool boot_menu = false;
+  bool firmware_on_serial = false;  ///< Firmware writes to COM1 as well.
 
   // Ports to the outside.
   std::vector<CharacterTarget> serial;  ///< COM1, COM2.
@@ -61,6 +82,14 @@ struct Options {
   std::vector<DebugConsole> debug_consoles;
   std::optional<devices::BoardConfig::DebugExit> debug_exit;
   std::vector<devices::BoardConfig::FwCfgItem> fw_cfg_items;
+
+  // What a person sees.
+  enum class Display : u8 { Auto, Sdl, None };
+  Display display = Display::Auto;  ///< Auto: a window, where the host has a screen.
+  bool full_screen = false;
+  FrontKeys front_keys = FrontKeys::CtrlAlt;
+  enum class Vga : u8 { None, Std };
+  Vga vga = Vga::Std;
 
   // How it runs.
   bool no_reboot = false;
@@ -86,6 +115,7 @@ struct Options {
   std::string log_file;
   std::string log_filter;
   std::string report_file;
+  std::string script_file;
   std::string record_file;
   std::string replay_file;
   std::string state_save_file;

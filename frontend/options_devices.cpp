@@ -154,7 +154,13 @@ OptionResult apply_device(OptionBuilder& builder, std::string_view value) {
     builder.debug_console_devices.emplace_back(value);
     return {};
   }
-  return bad("there is no device '" + driver + "' (isa-debug-exit, isa-debugcon, loader)");
+  if (driver == "ide-hd" || driver == "ide-cd" || driver == "floppy") {
+    const auto bus = driver == "floppy" ? DriveOptions::Bus::Floppy : DriveOptions::Bus::Ide;
+    DOPPEL_TRY(attach_drive_device(builder, list, bus, driver == "ide-cd"));
+    return known(list, driver);
+  }
+  return bad("there is no device '" + driver +
+             "' (ide-hd, ide-cd, floppy, isa-debug-exit, isa-debugcon, loader)");
 }
 
 OptionResult apply_global(OptionBuilder& builder, std::string_view value) {
@@ -192,8 +198,47 @@ OptionResult apply_monitor(OptionBuilder& builder, std::string_view value) {
   return {};
 }
 
+OptionResult apply_display(OptionBuilder& builder, std::string_view value) {
+  PropertyList list(value, "type");
+  const std::string type = list.take("type").value_or("");
+  if (type == "none") {
+    builder.display_none = true;
+    builder.options.display = Options::Display::None;
+    return known(list, "none");
+  }
+  if (type != "sdl") return bad("'" + type + "' is not sdl or none");
+  builder.display_none = false;
+  builder.options.display = Options::Display::Sdl;
+  if (const auto keys = list.take("grab-mod")) {
+    if (*keys == "lctrl-lalt")
+      builder.options.front_keys = FrontKeys::CtrlAlt;
+    else if (*keys == "lshift-lctrl-lalt")
+      builder.options.front_keys = FrontKeys::ShiftCtrlAlt;
+    else if (*keys == "rctrl")
+      builder.options.front_keys = FrontKeys::RightCtrl;
+    else
+      return bad("grab-mod=" + *keys + " is not lctrl-lalt, lshift-lctrl-lalt or rctrl");
+  }
+  // The host's graphics card draws the window in any case, and nothing else.
+  if (const auto gl = list.take("gl"); gl && !parse_switch(*gl))
+    return bad("gl=" + *gl + " is not on or off");
+  return known(list, "sdl");
+}
+
+OptionResult apply_vga(OptionBuilder& builder, std::string_view value) {
+  if (value != "std" && value != "none")
+    return bad("'" + std::string(value) + "' is not std or none");
+  builder.vga = value == "std" ? Options::Vga::Std : Options::Vga::None;
+  return {};
+}
+
 OptionResult finish_devices(OptionBuilder& builder) {
   Options& options = builder.options;
+  if (builder.nographic) options.display = Options::Display::None;
+  options.firmware_on_serial = builder.nographic;
+  // A card that no firmware has started shows nothing.
+  const bool has_card = !builder.no_defaults && options.kernel.empty();
+  options.vga = builder.vga.value_or(has_card ? Options::Vga::Std : Options::Vga::None);
   if (builder.serial.empty() && !builder.no_defaults &&
       (builder.nographic || !builder.display_none)) {
     builder.serial.emplace_back(builder.monitor_off ? "stdio" : "mon:stdio");

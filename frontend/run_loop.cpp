@@ -17,12 +17,19 @@ using Kind = RunOutcome::Kind;
 constexpr u64 kMostInstructions = 2'000'000;
 constexpr i64 kVisitEvery = 1'000'000;
 constexpr i64 kFlushEvery = 10'000'000;
+// A person at a window feels the delay of a key, and sees a picture that comes late.
+constexpr u64 kMostInstructionsShown = 500'000;
+constexpr i64 kFrontEvery = 10'000'000;
+constexpr i64 kShowEvery = 20'000'000;
+// A machine that is held back gets no further ahead than this.
+constexpr u64 kMostAhead = 10'000'000;
 // Sleeping for less costs more than it is worth.
-constexpr u64 kShortestSleep = 1'000'000;
+constexpr i64 kShortestSleep = 1'000'000;
 // A processor halted with interrupts off is watched for this long before it is declared dead: only
 // an NMI or a reset line could wake it, and chips would have done so by then.
 constexpr u64 kDeathWatch = 1'000'000'000;
 
+constexpr int kStatusNotSeen = 110;
 constexpr int kStatusDiverged = 112;
 constexpr int kStatusDeadlock = 116;
 constexpr int kStatusTripleFault = 120;
@@ -33,7 +40,7 @@ constexpr int kStatusFailed = 2;
 constexpr int kStatusInternal = 4;
 
 RunOutcome ending(Kind kind, int status, std::string reason) {
-  return {kind, status, std::move(reason)};
+  return {kind, status, std::move(reason), {}};
 }
 
 const char* cause_name(devices::MachineControl::ResetCause cause) {
@@ -79,6 +86,8 @@ const char* RunOutcome::name() const {
       return "host_timeout";
     case Kind::ReplayDiverged:
       return "replay_diverged";
+    case Kind::NotSeen:
+      return "expectation_failed";
     case Kind::EnginesDiffer:
       return "engines_differ";
     case Kind::PagingDiffers:
@@ -98,6 +107,7 @@ RunLoop::RunLoop(Machine& machine, InputQueue& queue, Console& console, RunConfi
 
 RunOutcome RunLoop::run() {
   started_ns_ = visited_ns_ = flushed_ns_ = host_ns();
+  pacer_.start(machine_.now_ns(), started_ns_);
   RunOutcome outcome = run_to_end();
   if (Lockstep* const lockstep = machine_.lockstep(); lockstep != nullptr) lockstep->compare_all();
   if (Ending end = check_engines()) return *end;
@@ -142,7 +152,9 @@ RunLoop::Ending RunLoop::look_around() {
   if (Ending end = take_request()) return end;
   if (Ending end = check_limits()) return end;
   if (Ending end = save_if_due()) return end;
+  if (Ending end = follow_script()) return end;
   if (Ending end = visit_host()) return end;
+  if (config_.keep_pace) keep_pace();
   return deliver_input();
 }
 
@@ -203,6 +215,15 @@ RunLoop::Ending RunLoop::save_if_due() {
   return ending(Kind::Failed, kStatusFailed, saved.error().message);
 }
 
+RunLoop::Ending RunLoop::follow_script() {
+  if (config_.script == nullptr || machine_.now_ns() < config_.script->next_look_ns()) return std::nullopt;
+  auto failure = config_.script->look(machine_.now_ns(), config_.script_world);
+  if (!failure) return std::nullopt;
+  RunOutcome outcome = ending(Kind::NotSeen, kStatusNotSeen, std::move(failure->reason));
+  outcome.details = std::move(failure->details);
+  return outcome;
+}
+
 RunLoop::Ending RunLoop::visit_host() {
   const i64 now = host_ns();
   if (!paused_ && !quit_ && now - visited_ns_ < kVisitEvery) return std::nullopt;
@@ -212,6 +233,9 @@ RunLoop::Ending RunLoop::visit_host() {
     config_.flush_output();
   }
   console_.poll(0);
+  poll_front();
+  if (config_.front != nullptr && config_.front->quit_requested())
+    return ending(Kind::Quit, 0, "the window was closed");
   if (quit_ || console_.quit_requested()) return ending(Kind::Quit, 0, "ended from the monitor");
   if (const int signal = stop_signal(); signal != 0) {
     return ending(Kind::Signal, 128 + signal, "signal " + std::to_string(signal));
@@ -222,19 +246,71 @@ RunLoop::Ending RunLoop::visit_host() {
   return paused_ ? wait_paused() : Ending{};
 }
 
-RunLoop::Ending RunLoop::wait_paused() {
+bool RunLoop::quit_requested() const {
+  return quit_ || console_.quit_requested() ||
+         (config_.front != nullptr && config_.front->quit_requested());
+}
+
+/// True if the person did something.
+bool RunLoop::poll_front() {
+  if (config_.front == nullptr) return false;
+  const i64 now = host_ns();
+  if (now - front_ns_ < kFrontEvery) return false;
+  front_ns_ = now;
+  HostFront::Status status;
+  status.paused = paused_;
+  status.instructions = machine_.cpu().state.retired;
+  status.virtual_ns = machine_.now_ns();
+  if (config_.disk_accesses) status.disk_accesses = config_.disk_accesses();
+  const bool active = config_.front->poll(status);
+  if (now - shown_ns_ >= kShowEvery) {
+    shown_ns_ = now;
+    config_.front->refresh(status);
+  }
+  return active || config_.front->quit_requested();
+}
+
+/// Waits until a person does something, a signal comes, or the time is over. True for the first.
+bool RunLoop::wait_for_person(i64 most_ns) {
   config_.flush_output();
-  while (paused_ && !quit_ && !console_.quit_requested() && stop_signal() == 0 &&
-         host_time_left(1) > 0) {
-    console_.poll(host_time_left(100'000'000));
+  const i64 end = host_ns() + host_time_left(most_ns);
+  for (;;) {
+    if (poll_front()) return true;
+    const i64 left = end - host_ns();
+    if (left <= 0) return false;
+    const bool shown = config_.front != nullptr;
+    if (console_.poll(shown ? std::min(left, kFrontEvery) : left)) return true;
+    if (!shown || stop_signal() != 0 || console_.quit_requested()) return false;
+  }
+}
+
+/// A person looks at the clock: a program that counts on a slow machine would run too fast on this one,
+/// and one that keeps this machine busy would stretch its seconds.
+void RunLoop::keep_pace() {
+  constexpr u64 kMostLag = 20'000'000;
+  const u64 should_be = pacer_.virtual_ns(host_ns());
+  if (should_be > machine_.now_ns() + kMostLag && !queue_.replaying() && !inside_string_instruction())
+    queue_.jump(machine_, should_be);
+  for (;;) {
+    const i64 wait = pacer_.wait_ns(machine_.now_ns(), host_ns());
+    if (wait < kShortestSleep || quit_requested() || stop_signal() != 0 || host_time_left(1) == 0)
+      return;
+    wait_for_person(wait);
+  }
+}
+
+RunLoop::Ending RunLoop::wait_paused() {
+  while (paused_ && !quit_requested() && stop_signal() == 0 && host_time_left(1) > 0) {
+    wait_for_person(100'000'000);
     if (shut_down_) paused_ = true;  // Only a reset brings it back.
     if (queue_.reset_pending()) paused_ = shut_down_ = false;
   }
+  pacer_.start(machine_.now_ns(), host_ns());
   return std::nullopt;
 }
 
 RunLoop::Ending RunLoop::deliver_input() {
-  if (!queue_.pending() && !queue_.next_stamp()) return std::nullopt;
+  if (!queue_.pending(machine_.now_ns()) && !queue_.next_stamp()) return std::nullopt;
   if (!queue_.replaying() && inside_string_instruction()) return std::nullopt;
   if (queue_.deliver(machine_) == InputQueue::Delivered::Reset) {
     reset_machine();
@@ -274,7 +350,8 @@ bool RunLoop::inside_string_instruction() {
 }
 
 u64 RunLoop::budget() const {
-  u64 most = std::min(kMostInstructions, machine_.scheduler().instructions_until_next());
+  u64 most = std::min(config_.front == nullptr ? kMostInstructions : kMostInstructionsShown,
+                      machine_.scheduler().instructions_until_next());
   const unsigned shift = machine_.scheduler().shift();
   const u64 now = machine_.now_ns();
   const auto stop_at = [&](u64 time_ns) {
@@ -283,6 +360,9 @@ u64 RunLoop::budget() const {
   };
   if (config_.timeout_virtual_ns) stop_at(*config_.timeout_virtual_ns);
   if (config_.save_at_ns) stop_at(*config_.save_at_ns);
+  if (config_.script != nullptr) stop_at(config_.script->next_look_ns());
+  if (config_.keep_pace) stop_at(now + kMostAhead);
+  if (const auto due = queue_.next_due_ns()) stop_at(*due);
   if (const auto stamp = queue_.next_stamp()) {
     const u64 retired = machine_.cpu().state.retired;
     if (stamp->instructions > retired) most = std::min(most, stamp->instructions - retired);
@@ -300,11 +380,13 @@ RunLoop::Ending RunLoop::idle() {
       dead_since_ns_ = now;
     }
     if (next == devices::Scheduler::kNever || now - dead_since_ns_ > kDeathWatch) {
-      return ending(Kind::Deadlock, kStatusDeadlock, "the processor is halted with interrupts off");
+      return dead("the processor is halted with interrupts off");
     }
   }
+  if (const auto due = queue_.next_due_ns(); due && *due > now) next = std::min(next, *due);
+  if (config_.script != nullptr) next = std::min(next, config_.script->next_look_ns());
   const bool only_input = next == devices::Scheduler::kNever;
-  if (config_.timeout_virtual_ns && !(only_input && console_.open()))
+  if (config_.timeout_virtual_ns && !(only_input && input_open()))
     next = std::min(next, *config_.timeout_virtual_ns);
   if (config_.save_at_ns && !only_input) next = std::min(next, *config_.save_at_ns);
   if (const auto stamp = queue_.next_stamp(); stamp && stamp->instructions == state.retired) {
@@ -321,35 +403,38 @@ RunLoop::Ending RunLoop::idle() {
   return std::nullopt;
 }
 
+/// Nothing can wake the machine any more. At a window somebody may still want to read what is on the
+/// screen.
+RunLoop::Ending RunLoop::dead(std::string reason) {
+  if (config_.front == nullptr) return ending(Kind::Deadlock, kStatusDeadlock, std::move(reason));
+  log::info("machine", "%s; only a reset brings it back", reason.c_str());
+  dead_at_retired_ = ~u64{0};
+  shut_down_ = paused_ = true;
+  return wait_paused();
+}
+
 /// Nothing will ever happen by itself.
 RunLoop::Ending RunLoop::wait_for_input_only() {
-  if (!console_.open() || queue_.replaying()) {
-    return ending(Kind::Deadlock, kStatusDeadlock,
-                  "the processor waits for an interrupt that nothing can raise");
-  }
-  config_.flush_output();
-  console_.poll(host_time_left(100'000'000));
+  if (!input_open() || queue_.replaying())
+    return dead("the processor waits for an interrupt that nothing can raise");
+  wait_for_person(100'000'000);
   visited_ns_ = 0;  // Limits and signals are looked at next.
   return std::nullopt;
 }
 
 void RunLoop::skip_in_real_time(u64 until_ns) {
   const u64 now = machine_.now_ns();
-  const u64 wait = until_ns - now;
-  if (idle_debt_ns_ + wait < kShortestSleep) {
-    idle_debt_ns_ += wait;
+  pacer_.forget_lag(now, host_ns());
+  if (!config_.keep_pace) pacer_.forget_lead(now, host_ns());
+  const i64 wait = pacer_.wait_ns(until_ns, host_ns());
+  if (wait < kShortestSleep) {
     machine_.skip_to(until_ns);
     return;
   }
-  idle_debt_ns_ = 0;
-  config_.flush_output();
-  const i64 begin = host_ns();
-  const i64 most = host_time_left(static_cast<i64>(std::min<u64>(wait, u64{1} << 62)));
-  const bool typed = console_.poll(most);
-  const u64 elapsed = static_cast<u64>(host_ns() - begin);
+  wait_for_person(wait);
   visited_ns_ = 0;
   // Woken early by a key or a signal: only the time that has passed.
-  machine_.skip_to(typed || elapsed < wait ? now + std::min(elapsed, wait) : until_ns);
+  machine_.skip_to(std::clamp(pacer_.virtual_ns(host_ns()), now, until_ns));
 }
 
 i64 RunLoop::host_ns() const {

@@ -14,8 +14,11 @@
 #include <string>
 
 #include "frontend/console.h"
+#include "frontend/host_front.h"
 #include "frontend/input_queue.h"
 #include "frontend/machine.h"
+#include "frontend/script.h"
+#include "frontend/pacer.h"
 
 namespace doppel::frontend {
 
@@ -23,7 +26,11 @@ struct RunConfig {
   bool no_reboot = false;
   bool no_shutdown = false;
   bool start_paused = false;
-  bool real_time = false;  ///< An idle machine waits as long as its virtual time takes.
+  bool real_time = false;      ///< An idle machine waits as long as its virtual time takes.
+  bool keep_pace = false;      ///< A busy one neither runs ahead of the host's time nor falls behind.
+  HostFront* front = nullptr;  ///< A window, which must outlive the loop; null: there is none.
+  /// For the window's title; empty: there is no disk.
+  std::function<u64()> disk_accesses;
   std::optional<u64> timeout_virtual_ns;
   std::optional<u64> timeout_host_ns;
   /// Called once when virtual time reaches `save_at_ns`.
@@ -32,6 +39,9 @@ struct RunConfig {
   /// Called often enough that what the guest wrote appears at once.
   std::function<void()> flush_output;
   std::function<void()> after_reset;
+  /// Acts on the machine by itself; may be null. It must outlive the loop.
+  Script* script = nullptr;
+  Script::World script_world;
 };
 
 struct RunOutcome {
@@ -47,13 +57,15 @@ struct RunOutcome {
     VirtualTimeout,
     HostTimeout,
     ReplayDiverged,
+    NotSeen,        ///< A text that the script expects did not come.
     EnginesDiffer,  ///< Lockstep: the two machines are no longer the same.
     PagingDiffers,  ///< --mmu check: the shadow page tables and the walk disagree.
-    Failed,  ///< The host could not do something that was asked for.
+    Failed,         ///< The host could not do something that was asked for.
   };
   Kind kind = Kind::Shutdown;
   int status = 0;
-  std::string reason;
+  std::string reason;   ///< A line.
+  std::string details;  ///< More lines, for the person only.
 
   /// Stable word for reports: "shutdown", "triple_fault", ...
   const char* name() const;
@@ -87,15 +99,22 @@ class RunLoop {
   Ending check_engines();
   Ending check_limits();
   Ending save_if_due();
+  Ending follow_script();
   Ending deliver_input();
   Ending visit_host();
   Ending wait_paused();
   Ending idle();
+  Ending dead(std::string reason);
   Ending wait_for_input_only();
+  bool wait_for_person(i64 most_ns);
+  bool poll_front();
+  void keep_pace();
   void skip_in_real_time(u64 until_ns);
   u64 budget() const;
   void reset_machine();
   bool inside_string_instruction();
+  bool quit_requested() const;
+  bool input_open() const { return console_.open() || config_.front != nullptr; }
   i64 host_ns() const;
   i64 host_time_left(i64 most_ns) const;
 
@@ -110,7 +129,9 @@ class RunLoop {
   i64 started_ns_ = 0;
   i64 visited_ns_ = 0;
   i64 flushed_ns_ = 0;
-  u64 idle_debt_ns_ = 0;           // Skipped without waiting, too short to sleep for.
+  i64 front_ns_ = 0;
+  i64 shown_ns_ = 0;
+  Pacer pacer_;
   u64 dead_since_ns_ = 0;          // Halted with interrupts off since then,
   u64 dead_at_retired_ = ~u64{0};  // at this count.
 };

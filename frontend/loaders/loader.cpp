@@ -15,9 +15,22 @@ constexpr u64 kSmallestFirmware = 64 << 10;
 constexpr u64 kLargestFirmware = 16 << 20;
 constexpr const char* kFirmwareDirectories[] = {"/usr/share/seabios", "/usr/share/qemu"};
 constexpr const char* kDefaultFirmware[] = {"bios-256k.bin", "bios.bin"};
+constexpr const char* kVgaRom = "vgabios-stdvga.bin";
+constexpr u64 kLargestOptionRom = 256 << 10;
 
 Error with_name(const std::string& name, const Error& error) {
   return Error{name + ": " + error.message};
+}
+
+/// Where a file of firmware is: in the directories of -L, or the usual ones. Empty: nowhere.
+std::string find_firmware(const Options& options, const std::string& name) {
+  std::vector<std::string> directories = options.firmware_directories;
+  directories.insert(directories.end(), std::begin(kFirmwareDirectories),
+                     std::end(kFirmwareDirectories));
+  for (const std::string& directory : directories) {
+    if (file_exists(directory + "/" + name)) return directory + "/" + name;
+  }
+  return {};
 }
 
 Result<BootPlan, Error> plan_unnamed(const KernelFiles& files, const BootContext& context,
@@ -99,30 +112,39 @@ Result<void, Error> add_loaded_files(const Options& options, const BootContext& 
 }
 
 Result<std::vector<u8>, Error> read_firmware(const Options& options) {
-  std::vector<std::string> directories = options.firmware_directories;
-  directories.insert(directories.end(), std::begin(kFirmwareDirectories),
-                     std::end(kFirmwareDirectories));
   std::string path = options.firmware;
   if (path.empty()) {
-    for (const std::string& directory : directories) {
-      for (const char* const name : kDefaultFirmware) {
-        if (path.empty() && file_exists(directory + "/" + name)) path = directory + "/" + name;
-      }
+    for (const char* const name : kDefaultFirmware) {
+      if (path.empty()) path = find_firmware(options, name);
     }
     if (path.empty())
       return Error{"-kernel: nothing to start, and no firmware is installed (package seabios)"};
   } else if (path.find('/') == std::string::npos && !file_exists(path)) {
-    for (const std::string& directory : directories) {
-      if (!file_exists(directory + "/" + path)) continue;
-      path = directory + "/" + path;
-      break;
-    }
+    if (const std::string found = find_firmware(options, path); !found.empty()) path = found;
   }
   DOPPEL_TRY(std::vector<u8> bytes, read_file(path, kLargestFirmware));
   if (bytes.size() < kSmallestFirmware || bytes.size() % kSmallestFirmware != 0) {
     return Error{path + ": is no firmware: its size is no multiple of 64 KiB"};
   }
   return bytes;
+}
+
+Result<std::vector<u8>, Error> read_vga_rom(const Options& options) {
+  const std::string path = find_firmware(options, kVgaRom);
+  if (path.empty())
+    return Error{"-vga: no " + std::string(kVgaRom) + " is installed (package seabios; -vga none does without)"};
+  return read_file(path, kLargestOptionRom);
+}
+
+bool is_kernel_file(const std::string& path) {
+  // Multiboot 2 headers lie in the first 32 KiB; an ELF image is known by its beginning.
+  constexpr u64 kBeginning = 64 << 10;
+  const auto beginning = read_beginning(path, kBeginning);
+  if (!beginning.ok()) return false;
+  const std::vector<u8>& bytes = beginning.value();
+  if (is_linux(bytes) || is_elf(bytes)) return true;
+  // A disk may carry such a header somewhere behind its boot sector.
+  return !is_boot_sector(bytes) && (is_multiboot1(bytes) || is_multiboot2(bytes));
 }
 
 }  // namespace doppel::frontend::loaders

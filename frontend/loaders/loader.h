@@ -30,5 +30,10 @@ Result<void, Error> add_loaded_files(const Options& options, const BootContext& 
 
 /// The firmware image of -bios (looked for in -L and the usual places), or the default one.
 Result<std::vector<u8>, Error> read_firmware(const Options& options);
+/// The display adapter's ROM.
+Result<std::vector<u8>, Error> read_vga_rom(const Options& options);
+
+/// Whether a file begins as something that `plan_kernel` starts, and not as a disk.
+bool is_kernel_file(const std::string& path);
 
 }  // namespace doppel::frontend::loaders

@@ -24,9 +24,16 @@ constexpr const char* kHelp =
     "info roms           what was booted\n"
     "info status         running or paused, and when\n"
     "info version        the version\n"
+    "mouse_button N      hold these mouse buttons: 1 left, 2 middle, 4 right, added up\n"
+    "mouse_move DX DY [DZ]  move the mouse; DZ turns the wheel, away from the hand if positive\n"
     "quit, q             end doppel\n"
+    "screendump FILE     the screen as a picture: .png, or else PPM\n"
+    "screentext [FILE]   the characters on a text screen\n"
+    "sendkey KEYS [MS]   press keys (ctrl-alt-delete) for this time, 100 ms\n"
     "stop, s             pause the machine\n"
+    "system_powerdown    press the power button\n"
     "system_reset        press the reset button\n"
+    "type TEXT           type on a US keyboard; \\n return, \\t tab, \\e escape, \\b backspace\n"
     "x/FMT ADDR          memory at a linear address: count, d u o x c i, b h w g\n"
     "xp/FMT ADDR         memory at a physical address\n";
 
@@ -124,10 +131,17 @@ std::string mmu_text(const mmu::MmuCounters& counters, const cpu::EngineCounters
 std::string Hmp::execute(const std::string& line) {
   std::istringstream words(line);
   std::string command;
-  std::string argument;
-  std::string more;
-  words >> command >> argument >> more;
+  words >> command;
   if (command.empty()) return {};
+  // `type` wants all that stands behind the blank after it, blanks included.
+  const size_t begin = line.find(command) + command.size() + 1;
+  const std::string_view rest = std::string_view(line).substr(std::min(begin, line.size()));
+  Arguments arguments;
+  for (std::string word; words >> word;) arguments.push_back(word);
+  if (auto answer = execute_input(command, arguments, rest)) return *answer;
+  if (auto answer = execute_display(command, arguments)) return *answer;
+  const std::string argument = arguments.empty() ? "" : arguments[0];
+  const std::string more = arguments.size() < 2 ? "" : arguments[1];
   if (command == "help" || command == "?") return kHelp;
   if (command == "quit" || command == "q") {
     loop_.quit();
@@ -139,11 +153,6 @@ std::string Hmp::execute(const std::string& line) {
   }
   if (command == "cont" || command == "c") {
     loop_.resume();
-    return {};
-  }
-  if (command == "system_reset") {
-    if (queue_.replaying()) return "a replay takes no input\n";
-    queue_.push_reset();
     return {};
   }
   if (command == "dump") return dump_blocks(argument);

@@ -4,6 +4,8 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "frontend/machine.h"
 #include "frontend/run_loop.h"
@@ -12,9 +14,9 @@ namespace doppel::frontend {
 
 class Hmp {
  public:
-  /// References must outlive the monitor.
-  Hmp(Machine& machine, RunLoop& loop, InputQueue& queue)
-      : machine_(machine), loop_(loop), queue_(queue) {}
+  /// References and the display, which may be null, must outlive the monitor.
+  Hmp(Machine& machine, RunLoop& loop, InputQueue& queue, devices::DisplaySource* display)
+      : machine_(machine), loop_(loop), queue_(queue), display_(display) {}
 
   /// Runs a command; the answer ends in a new line, or is empty.
   std::string execute(const std::string& line);
@@ -25,9 +27,25 @@ class Hmp {
   std::string dump_blocks(const std::string& address);
   std::string examine_memory(const std::string& format, const std::string& address, bool physical);
 
+  // hmp_input.cpp: what a person at the machine would do.
+  using Arguments = std::vector<std::string>;
+  std::optional<std::string> execute_input(const std::string& command, const Arguments& arguments,
+                                           std::string_view rest);
+  std::string send_key(const Arguments& arguments);
+  std::string type_text(std::string_view text);
+  std::string move_mouse(const Arguments& arguments);
+  std::string press_mouse_buttons(const Arguments& arguments);
+
+  // hmp_display.cpp: what such a person would see.
+  std::optional<std::string> execute_display(const std::string& command,
+                                             const Arguments& arguments);
+  std::string dump_screen(const Arguments& arguments);
+  std::string dump_screen_text(const Arguments& arguments);
+
   Machine& machine_;
   RunLoop& loop_;
   InputQueue& queue_;
+  devices::DisplaySource* display_;
 };
 
 }  // namespace doppel::frontend

@@ -350,3 +350,31 @@ TEST_CASE("8042: a saved controller delivers what was on the wire") {
   CHECK(other.read_all() == Bytes{0x9e, 0xfa, 0x00});
   CHECK(saved(other.chip) == saved(rig.chip));
 }
+
+TEST_CASE(
+    "8042: six bytes of mouse input are one event, also when the machine is saved among them") {
+  Rig rig;
+  rig.command(0x60, 0x47);
+  rig.mouse(0xf4);
+  const u8 event[Keyboard8042::kMouseEventBytes] = {0x0a, 0x00, 0xfd, 0xff, 0x00, 0x01};
+  for (unsigned i = 0; i < 4; ++i) rig.chip.mouse_input().receive(event[i]);
+  CHECK(rig.read_all().empty());
+  Rig other;
+  REQUIRE(load(other.clock.scheduler, saved(rig.clock.scheduler)));
+  REQUIRE(load(other.chip, saved(rig.chip)));
+  for (unsigned i = 4; i < 6; ++i) other.chip.mouse_input().receive(event[i]);
+  CHECK(other.read_all() == Bytes{0x09, 10, 3});
+  rig.chip.reset();
+  rig.command(0x60, 0x47);
+  rig.mouse(0xf4);
+  for (const u8 byte : event) rig.chip.mouse_input().receive(byte);
+  CHECK(rig.read_all() == Bytes{0x09, 10, 3});
+}
+
+TEST_CASE("8042: a saved state with more than half a mouse event is refused") {
+  Rig rig;
+  auto bytes = saved(rig.chip);
+  bytes.back() = Keyboard8042::kMouseEventBytes;
+  Rig other;
+  CHECK_FALSE(load(other.chip, bytes));
+}

@@ -123,5 +123,32 @@ TEST_CASE("option_values: a doubled comma is a comma") {
   CHECK(list.leftover() == "mux");
 }
 
+TEST_CASE("options: there is a window unless -nographic or -display none") {
+  using Display = Options::Display;
+  CHECK(parse_options({}).value().display == Display::Auto);
+  CHECK(parse_options({"-display", "none"}).value().display == Display::None);
+  CHECK(parse_options({"-nographic"}).value().display == Display::None);
+  CHECK(parse_options({"-display", "sdl", "-nographic"}).value().display == Display::None);
+  const auto parsed = parse_options({"-display", "sdl,gl=off,grab-mod=rctrl", "-full-screen"});
+  REQUIRE(parsed.ok());
+  CHECK(parsed.value().display == Display::Sdl);
+  CHECK(parsed.value().front_keys == FrontKeys::RightCtrl);
+  CHECK(parsed.value().full_screen);
+  CHECK(error_of({"-display", "gtk"}).find("gtk") != std::string::npos);
+  CHECK(error_of({"-display", "sdl,grab-mod=lalt"}).find("grab-mod") != std::string::npos);
+  CHECK(error_of({"-display", "sdl,gl=maybe"}).find("gl") != std::string::npos);
+  CHECK(error_of({"-display", "sdl,frob=on"}).find("frob") != std::string::npos);
+}
+
+TEST_CASE("options: there is a graphics card unless -vga none or -nodefaults") {
+  using Vga = Options::Vga;
+  CHECK(parse_options({}).value().vga == Vga::Std);
+  CHECK(parse_options({"-vga", "none"}).value().vga == Vga::None);
+  CHECK(parse_options({"-nodefaults"}).value().vga == Vga::None);
+  CHECK(parse_options({"-nodefaults", "-vga", "std"}).value().vga == Vga::Std);
+  CHECK(error_of({"-vga", "cirrus"}).find("cirrus") != std::string::npos);
+  CHECK(error_of({"-vga", "none", "-display", "sdl"}).find("graphics card") != std::string::npos);
+}
+
 }  // namespace
 }  // namespace doppel::frontend

@@ -1,5 +1,6 @@
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <string>
 
 #include <doctest/doctest.h>
@@ -290,6 +291,94 @@ TEST_CASE("machine: two machines in one process do not disturb each other") {
   alone.run(std::move(third));
   CHECK(a->state_hash() == alone->state_hash());
   CHECK(a->state_hash() != b->state_hash());
+}
+
+/// A front that is closed after so many polls.
+class ClosingFront final : public HostFront {
+ public:
+  explicit ClosingFront(unsigned polls) : left_(polls) {}
+  bool poll(const Status& status) override {
+    paused_seen = paused_seen || status.paused;
+    if (left_ > 0) --left_;
+    return false;
+  }
+  void refresh(const Status&) override { ++refreshes; }
+  bool quit_requested() const override { return left_ == 0; }
+
+  unsigned refreshes = 0;
+  bool paused_seen = false;
+
+ private:
+  unsigned left_;
+};
+
+i64 host_now_ns() {
+  timespec now = {};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<i64>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
+}
+
+RunConfig at_front(HostFront& front) {
+  RunConfig config;
+  config.front = &front;
+  config.timeout_virtual_ns = 3'600'000'000'000;
+  config.timeout_host_ns = 20'000'000'000;
+  return config;
+}
+
+TEST_CASE("run_loop: closing the window ends the run with status 0") {
+  SmallMachine machine({0xeb, 0xfe});  // jmp $
+  ClosingFront front(4);
+  const RunOutcome outcome = machine.run(at_front(front));
+  CHECK(outcome.kind == RunOutcome::Kind::Quit);
+  CHECK(outcome.status == 0);
+  CHECK(front.refreshes > 0);
+  CHECK_FALSE(front.paused_seen);
+}
+
+TEST_CASE("run_loop: a dead machine stays, paused, as long as somebody looks at its window") {
+  SmallMachine machine({0xfa, 0xf4});  // cli; hlt
+  ClosingFront front(6);
+  const RunOutcome outcome = machine.run(at_front(front));
+  CHECK(outcome.kind == RunOutcome::Kind::Quit);
+  CHECK(front.paused_seen);
+}
+
+/// Sleeps from one tick of a 5 kHz timer to the next.
+// clang-format off
+const std::vector<u8> kTicker = {
+    0x31, 0xc0, 0x8e, 0xd8,              // xor ax, ax; mov ds, ax
+    0xc7, 0x06, 0x20, 0x00, 0x22, 0x7c,  // mov word [20h], handler
+    0xc7, 0x06, 0x22, 0x00, 0x00, 0x00,  // mov word [22h], 0
+    0xb0, 0x34, 0xe6, 0x43,              // counter 0, mode 2
+    0xb0, 0xee, 0xe6, 0x40,              // 238
+    0xb0, 0x00, 0xe6, 0x40,
+    0xfb, 0x90, 0x90,                    // sti
+    0xf4, 0xeb, 0xfd,                    // again: hlt; jmp again
+    0xb0, 0x20, 0xe6, 0x20, 0xcf,        // handler: mov al, 20h; out 20h, al; iret
+};
+// clang-format on
+
+TEST_CASE(
+    "run_loop: in real time an idle machine is not ahead of the host, however short its sleeps") {
+  SmallMachine machine(kTicker);
+  RunConfig config;
+  config.real_time = true;
+  config.timeout_virtual_ns = 100'000'000;
+  const i64 begin = host_now_ns();
+  CHECK(machine.run(std::move(config)).kind == RunOutcome::Kind::VirtualTimeout);
+  CHECK(host_now_ns() - begin > 90'000'000);
+}
+
+TEST_CASE("run_loop: a busy machine that is held back is not ahead of the host") {
+  SmallMachine machine({0xeb, 0xfe}, nullptr,
+                       [](MachineConfig& config) { config.icount_shift = 10; });
+  RunConfig config;
+  config.real_time = config.keep_pace = true;
+  config.timeout_virtual_ns = 100'000'000;
+  const i64 begin = host_now_ns();
+  CHECK(machine.run(std::move(config)).kind == RunOutcome::Kind::VirtualTimeout);
+  CHECK(host_now_ns() - begin > 80'000'000);
 }
 
 }  // namespace

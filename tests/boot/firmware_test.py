@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""Starts doppel with firmware and disks, as a person would, and looks at the screen.
+
+Each case is a script for doppel's --script: texts that must come, and keys. The two engines must
+end in the same state.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+TIMEOUT_HOST = "600s"
+
+
+class Failure(Exception):
+    pass
+
+
+def output_of(command):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        raise Failure(f"{' '.join(command)}: status {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout.strip()
+
+
+def package(name, path):
+    """A file of a Debian package."""
+    return os.path.join(output_of([os.path.join(ROOT, "tools", "guest-image"), "package", "amd64", name]), path)
+
+
+def no_disk(_work):
+    return ["-m", "64"], """
+timeout 120s
+expect SeaBIOS
+expect No bootable device
+quit
+"""
+
+
+GRUB_SESSION = """
+timeout 120s
+expect GNU GRUB
+sendkey c
+expect grub>
+type ls\\n
+expect %s
+screendump %s
+quit
+"""
+
+
+def grub_floppy(work):
+    image = package("grub-rescue-pc", "usr/lib/grub-rescue/grub-rescue-floppy.img")
+    return ["-m", "64", "-fda", image, "-boot", "a"], GRUB_SESSION % ("(fd0)", os.path.join(work, "screen.png"))
+
+
+def grub_cdrom(work):
+    image = package("grub-rescue-pc", "usr/lib/grub-rescue/grub-rescue-cdrom.iso")
+    return ["-m", "64", "-cdrom", image, "-boot", "d"], GRUB_SESSION % ("(cd0)", os.path.join(work, "screen.png"))
+
+
+def grub_disk(work):
+    """The image is a hard disk too."""
+    image = package("grub-rescue-pc", "usr/lib/grub-rescue/grub-rescue-cdrom.iso")
+    return ["-m", "64", "-snapshot", image], GRUB_SESSION % ("(hd0)", os.path.join(work, "screen.png"))
+
+
+def linux_disks(work):
+    """Debian's IDE and ext4 drivers on a fresh qcow2 disk and a CD."""
+    tool = os.path.join(ROOT, "tools", "guest-image")
+    modules = output_of([tool, "modules", "amd64"])
+    session = os.path.join(work, "session.cpio.gz")
+    files = [os.path.join(HERE, "guest", "disks.sh") + "=script/session.sh"]
+    files += [os.path.join(modules, name) + "=script/" + name for name in sorted(os.listdir(modules))]
+    output_of([tool, "files", session, *files])
+    disc = package("grub-rescue-pc", "usr/lib/grub-rescue/grub-rescue-cdrom.iso")
+    with open(disc, "rb") as file:
+        sum_of_disc = hashlib.md5(file.read()).hexdigest()
+    numbers = "".join(f"{i}\n" for i in range(1, 400001)).encode()
+    sum_of_numbers = hashlib.md5(numbers).hexdigest()
+    disk = os.path.join(work, "disk.qcow2")
+    output_of(["qemu-img", "create", "-q", "-f", "qcow2", disk, "128M"])
+    expected = ["numbers", "raw disk", "copy1", "copy3", "copy5", "copy6"]
+    script = "timeout 120s\n" + "".join(f"expect {name}: {sum_of_numbers}\n" for name in expected)
+    script += f"expect cd: {sum_of_disc}\nexpect disks done\nexpect Power down\n"
+    return ["-nodefaults", "-serial", "null", "-m", "256", "-kernel", output_of([tool, "kernel", "amd64"]),
+            "-initrd", output_of([tool, "initramfs", "amd64"]) + "," + session, "-append", "console=ttyS0 panic=-1 quiet",
+            "-hda", disk, "-cdrom", disc], script
+
+
+def check_disk(work):
+    """What the guest left must be sound by other people's programs."""
+    disk = os.path.join(work, "disk.qcow2")
+    raw = os.path.join(work, "disk.raw")
+    output_of(["qemu-img", "check", "-q", disk])
+    output_of(["qemu-img", "convert", "-O", "raw", disk, raw])
+    output_of(["e2fsck", "-fn", raw])
+    os.remove(raw)
+
+
+CASES = {function.__name__: function for function in (no_disk, grub_floppy, grub_cdrom, grub_disk, linux_disks)}
+AFTERWARDS = {"linux_disks": check_disk}
+
+
+def run(options, engine, arguments, script):
+    report = os.path.join(options.work, options.case, engine + ".json")
+    command = [options.doppel, "--engine", engine, "-display", "none", "-no-reboot", *arguments,
+               "--script", script, "--timeout-host", TIMEOUT_HOST, "--report", report]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode != 0:
+        raise Failure(f"status {done.returncode}, not 0\n{' '.join(command)}\n{done.stdout.decode('utf-8', 'replace')}")
+    with open(report, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--doppel", required=True)
+    parser.add_argument("--work", required=True)
+    parser.add_argument("--case", required=True, choices=CASES)
+    parser.add_argument("--engines", default="interp,jit")
+    options = parser.parse_args()
+    try:
+        work = os.path.join(options.work, options.case)
+        os.makedirs(work, exist_ok=True)
+        arguments, text = CASES[options.case](work)
+        script = os.path.join(work, "script")
+        with open(script, "w", encoding="utf-8") as file:
+            file.write(text)
+        hashes = {}
+        for engine in options.engines.split(","):
+            report = run(options, engine, arguments, script)
+            if options.case in AFTERWARDS:
+                AFTERWARDS[options.case](work)
+                arguments, _ = CASES[options.case](work)  # A fresh disk for the next one.
+            hashes[engine] = report["state_hash"]
+            print(f"{engine}: {report['instructions']} instructions, {report['host_ms']} ms, state {report['state_hash']}")
+        if len(set(hashes.values())) != 1:
+            raise Failure(f"the engines end in different states: {hashes}")
+    except Failure as failure:
+        print(f"{options.case}: {failure}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
