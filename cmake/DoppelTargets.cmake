@@ -1,6 +1,7 @@
 # One target a folder: warnings are errors, includes start at the root.
 
 option(DOPPEL_SANITIZE "Build with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
+option(DOPPEL_FUZZ "Build the fuzzers for libFuzzer (clang)" OFF)
 
 add_library(doppel_settings INTERFACE)
 target_include_directories(doppel_settings INTERFACE ${PROJECT_SOURCE_DIR})
@@ -12,6 +13,9 @@ if(DOPPEL_SANITIZE)
   target_compile_options(doppel_settings INTERFACE
     -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(doppel_settings INTERFACE -fsanitize=address,undefined)
+endif()
+if(DOPPEL_FUZZ)
+  target_compile_options(doppel_settings INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
 # doppel_library(NAME sources...): a folder's library.

@@ -60,6 +60,9 @@ void PitCounter::write_control(u8 value, u64 tick) {
   if (mode_ > 5) mode_ -= 4;  // Modes 2 and 3 do not look at their highest bit.
   access_ = value >> 4 & 3;
   bcd_ = bit(value, 0);
+  // What stands there until the next count is loaded must be one that four decimal digits can show.
+  count_ = std::min(count_, modulus());
+  loaded_count_ = std::min(loaded_count_, modulus());
   write_high_ = read_high_ = false;
   latched_bytes_ = 0;
   status_latched_ = false;

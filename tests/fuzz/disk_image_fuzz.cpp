@@ -11,6 +11,25 @@
 #include <unistd.h>
 
 #include "devices/disk_image.h"
+#include "tests/fuzz/fuzzer.h"
+#include "tests/support/qcow2_builder.h"
+
+namespace doppel::fuzz {
+
+std::vector<std::vector<u8>> seeds() {
+  std::vector<std::vector<u8>> all;
+  for (const unsigned version : {2u, 3u}) {
+    test::Qcow2Builder image(version, 9, 1 << 20);
+    const u64 l2 = image.add_l2();
+    const u64 data = image.add_cluster(std::vector<u8>(512, 0x42));
+    image.put64(l2, data | test::kCopied);
+    image.put64(l2 + 8, 1);
+    all.push_back(image.bytes);
+  }
+  return all;
+}
+
+}  // namespace doppel::fuzz
 
 namespace {
 

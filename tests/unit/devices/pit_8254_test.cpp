@@ -388,6 +388,17 @@ TEST_CASE("pit: the refresh bit of port 61h changes every 15 microseconds, other
   CHECK(changes == 66);  // 1 ms / 15.085 us
 }
 
+TEST_CASE("pit: a timer that was told to count in decimal, and not yet what, can be saved") {
+  Rig rig;
+  rig.control(0x36);
+  rig.count(0, 0xfff0);
+  rig.ticks(3);
+  rig.control(0x37);
+  const std::vector<u8> chip = saved(rig.pit);
+  Rig other;
+  CHECK(load(other.pit, chip));
+}
+
 TEST_CASE("pit: a saved timer ticks on in step") {
   Rig rig;
   rig.control(0x36);
