@@ -14,7 +14,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-TIMEOUT_HOST = "600s"
+TIMEOUT_HOST = "300s"
 
 
 class Failure(Exception):
@@ -61,7 +61,7 @@ def grub_floppy(work):
 
 def grub_cdrom(work):
     image = package("grub-rescue-pc", "usr/lib/grub-rescue/grub-rescue-cdrom.iso")
-    return ["-m", "64", "-cdrom", image, "-boot", "d"], GRUB_SESSION % ("(cd0)", os.path.join(work, "screen.png"))
+    return ["-m", "64", "-cdrom", image, "-boot", "d"], GRUB_SESSION % ("(cd)", os.path.join(work, "screen.png"))
 
 
 def grub_disk(work):
