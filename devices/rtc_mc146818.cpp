@@ -29,7 +29,6 @@ enum Register : u8 {
 // Register A.
 constexpr u8 kUip = 0x80;
 constexpr u8 kRateMask = 0x0f;
-constexpr u8 kDividerMask = 0x70;
 constexpr u8 kDivider32768 = 0x20;
 // Register B.
 constexpr u8 kSet = 0x80;
