@@ -1,6 +1,7 @@
 // Runs a fuzzer without libFuzzer: every compiler can, for as many inputs as are asked for.
 //
 //     fuzz_board [--runs N] [--seed S] [FILE...]
+//     fuzz_board --write-seeds DIRECTORY          inputs for libFuzzer to begin with
 //
 // Inputs are mutations of the fuzzer's seeds, or of the files. With FILE and --runs 0 just these are run.
 // What was running when the process died is in fuzz-input, in the current directory.
@@ -79,8 +80,8 @@ class Mutator {
   std::vector<Bytes> pool_;
 };
 
-void keep(const Bytes& bytes) {
-  std::ofstream file("fuzz-input", std::ios::binary | std::ios::trunc);
+void write(const std::string& name, const Bytes& bytes) {
+  std::ofstream file(name, std::ios::binary | std::ios::trunc);
   file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
 }
 
@@ -92,6 +93,12 @@ int main(int argc, char** argv) {
   std::vector<Bytes> pool;
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
+    if (word == "--write-seeds" && i + 1 < argc) {
+      const std::string directory = argv[++i];
+      unsigned number = 0;
+      for (const Bytes& bytes : doppel::fuzz::seeds()) write(directory + "/seed" + std::to_string(number++), bytes);
+      return 0;
+    }
     if (word.starts_with("--") && i + 1 < argc) {
       (word == "--seed" ? seed : runs) = std::strtoull(argv[++i], nullptr, 0);
       continue;
@@ -101,13 +108,13 @@ int main(int argc, char** argv) {
   }
   if (pool.empty()) pool = doppel::fuzz::seeds();
   for (const Bytes& bytes : pool) {
-    keep(bytes);
+    write("fuzz-input", bytes);
     LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
   }
   Mutator mutator(seed, pool);
   for (u64 run = 0; run < runs; ++run) {
     const Bytes bytes = mutator.next();
-    keep(bytes);
+    write("fuzz-input", bytes);
     LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
   }
   std::remove("fuzz-input");
