@@ -17,6 +17,7 @@
 #include "devices/display.h"
 #include "devices/endpoints.h"
 #include "devices/irq.h"
+#include "devices/network.h"
 #include "devices/scheduler.h"
 #include "mmu/io_map.h"
 #include "mmu/physical_memory.h"
@@ -52,6 +53,13 @@ struct BoardConfig {
     std::string serial;
   };
   std::vector<Drive> drives;
+  /// A network card in a PCI slot, in this order.
+  struct Nic {
+    std::string model;  ///< "e1000", "virtio-net-pci": a name of -device.
+    MacAddress mac{};
+    NetworkLink* link = nullptr;  ///< Null: no cable. Must outlive the board.
+  };
+  std::vector<Nic> nics;
   /// What firmware tries to boot from: letters a (floppy), c (hard disk), d (CD-ROM), n (network).
   std::string boot_order = "cad";
   std::string boot_once;  ///< Until the first reset.
