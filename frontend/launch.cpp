@@ -11,13 +11,13 @@
 #include "frontend/byte_sinks.h"
 #include "frontend/drives.h"
 #include "frontend/file.h"
+#include "frontend/front.h"
 #include "frontend/loaders/loader.h"
 #include "frontend/lockstep.h"
 #include "frontend/message.h"
 #include "frontend/monitor/hmp.h"
 #include "frontend/report.h"
 #include "frontend/run_loop.h"
-#include "frontend/sdl/window.h"
 #include "frontend/state_file.h"
 #include "frontend/terminal.h"
 #include "frontend/trace_log.h"
@@ -129,28 +129,6 @@ Console::Config console_config(const Options& options) {
     config.target = i == 0 ? InputQueue::Target::Serial0 : InputQueue::Target::Serial1;
   }
   return config;
-}
-
-/// The window; null where none is wanted, or where it goes without saying and there cannot be one.
-Result<std::unique_ptr<HostFront>, Error> open_front(const Options& options, Machine& machine,
-                                                     InputQueue& queue) {
-  using Display = Options::Display;
-  const bool wanted = options.display == Display::Sdl;
-  if (options.display == Display::None || (machine.display() == nullptr && !wanted))
-    return std::unique_ptr<HostFront>();
-  if (machine.display() == nullptr) return Error{"-display: the machine has no graphics card"};
-  if (!wanted && !sdl::host_has_screen()) {
-    log::info("doppel", "no window: neither DISPLAY nor WAYLAND_DISPLAY is set");
-    return std::unique_ptr<HostFront>();
-  }
-  sdl::WindowConfig config;
-  config.name = options.name;
-  config.full_screen = options.full_screen;
-  config.keys = options.front_keys;
-  auto front = sdl::open_window(config, *machine.display(), queue);
-  if (front.ok() || wanted) return front;
-  log::info("doppel", "no window: %s", front.error().message.c_str());
-  return std::unique_ptr<HostFront>();
 }
 
 RunConfig run_config(const Options& options, const Console::Config& console, Outputs& outputs,

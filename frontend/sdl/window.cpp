@@ -358,12 +358,4 @@ Result<std::unique_ptr<HostFront>, Error> open_window(const WindowConfig& config
       std::make_unique<Window>(config, std::move(video), std::move(screen), queue));
 }
 
-bool host_has_screen() {
-  for (const char* name : {"DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"}) {
-    const char* const value = std::getenv(name);
-    if (value != nullptr && *value != '\0') return true;
-  }
-  return false;
-}
-
 }  // namespace doppel::frontend::sdl

@@ -28,14 +28,16 @@ struct WindowConfig {
   FrontKeys keys = FrontKeys::CtrlAlt;
 };
 
+using OpenedWindow = Result<std::unique_ptr<HostFront>, Error>;
+
 /// References must outlive the window. One window a process: what the host tells comes to one
 /// place.
 /// @errors what SDL says
-Result<std::unique_ptr<HostFront>, Error> open_window(const WindowConfig& config,
-                                                      devices::DisplaySource& display,
-                                                      InputQueue& queue);
+OpenedWindow open_window(const WindowConfig& config, devices::DisplaySource& display,
+                         InputQueue& queue);
 
-/// The host has a screen that a window could open on.
-bool host_has_screen();
+/// The same through the module (frontend/module.h): "sdl", "doppel_open_window".
+using OpenWindow = void(const WindowConfig& config, devices::DisplaySource& display,
+                        InputQueue& queue, OpenedWindow& opened);
 
 }  // namespace doppel::frontend::sdl

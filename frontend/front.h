@@ -1,0 +1,19 @@
+#pragma once
+
+// Which face a machine gets on this host.
+
+#include <memory>
+
+#include "cpu/base/result.h"
+#include "frontend/host_front.h"
+#include "frontend/input_queue.h"
+#include "frontend/machine.h"
+#include "frontend/options.h"
+
+namespace doppel::frontend {
+
+/// The window; null where none is wanted, or where it goes without saying and there cannot be one.
+Result<std::unique_ptr<HostFront>, Error> open_front(const Options& options, Machine& machine,
+                                                     InputQueue& queue);
+
+}  // namespace doppel::frontend
