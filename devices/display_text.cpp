@@ -2,6 +2,8 @@
 
 #include <string_view>
 
+#include "cpu/base/utf8.h"
+
 namespace doppel::devices {
 
 namespace {
@@ -16,20 +18,6 @@ constexpr std::u32string_view kUpperHalf =
     U"αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■ ";
 static_assert(kPictures.size() == 0x20 && kUpperHalf.size() == 0x80);
 constexpr char32_t kHouse = U'⌂';  // 7Fh.
-
-/// All characters of the table lie below 10000h.
-void append(std::string& text, char32_t character) {
-  if (character < 0x80) {
-    text.push_back(static_cast<char>(character));
-  } else if (character < 0x800) {
-    text.push_back(static_cast<char>(0xc0 | character >> 6));
-    text.push_back(static_cast<char>(0x80 | (character & 0x3f)));
-  } else {
-    text.push_back(static_cast<char>(0xe0 | character >> 12));
-    text.push_back(static_cast<char>(0x80 | (character >> 6 & 0x3f)));
-    text.push_back(static_cast<char>(0x80 | (character & 0x3f)));
-  }
-}
 
 }  // namespace
 
@@ -47,7 +35,7 @@ std::string to_utf8(const TextScreen& screen) {
     for (unsigned column = 0; column < screen.columns; ++column) {
       const char32_t character =
           code_page_437(screen.cells[size_t{row} * screen.columns + column].character);
-      append(text, character);
+      append_utf8(text, character);
       if (character != U' ') end = text.size();
     }
     text.resize(end);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <span>
 
+#include "devices/big_endian.h"
+
 namespace doppel::devices {
 
 namespace {
@@ -27,20 +29,6 @@ constexpr size_t kMaxFiles = 0x4000 - FwCfg::kFirstFile;
 /// The most that one access moves; a longer request goes on at the next event.
 constexpr u64 kDmaPiece = u64{4} << 20;
 constexpr u64 kDmaPieceTimeNs = 100'000;
-
-void append_be16(std::vector<u8>& out, u16 value) {
-  out.push_back(static_cast<u8>(value >> 8));
-  out.push_back(static_cast<u8>(value));
-}
-
-void append_be32(std::vector<u8>& out, u32 value) {
-  append_be16(out, static_cast<u16>(value >> 16));
-  append_be16(out, static_cast<u16>(value));
-}
-
-u32 read_be32(std::span<const u8> bytes) {
-  return u32{bytes[0]} << 24 | u32{bytes[1]} << 16 | u32{bytes[2]} << 8 | bytes[3];
-}
 
 /// The register is big endian on a little-endian bus.
 u32 swap32(u32 value) { return __builtin_bswap32(value); }
@@ -94,16 +82,18 @@ bool FwCfg::add_file(std::string name, std::vector<u8> contents) {
 
 /// be32 count, then for each file: be32 size, be16 key, be16 zero, the name in 56 bytes.
 void FwCfg::write_directory() {
-  std::vector<u8> directory;
-  append_be32(directory, static_cast<u32>(files_.size()));
+  constexpr size_t kCountBytes = 4;
+  constexpr size_t kHeadBytes = 8;  // Of an entry, before the name.
+  std::vector<u8> directory(kCountBytes + files_.size() * (kHeadBytes + kNameBytes));
+  u8* at = directory.data();
+  store_be32(at, static_cast<u32>(files_.size()));
+  at += kCountBytes;
   for (size_t i = 0; i < files_.size(); ++i) {
     const auto key = static_cast<u16>(kFirstFile + i);
-    append_be32(directory, static_cast<u32>(items_[key].size()));
-    append_be16(directory, key);
-    append_be16(directory, 0);
-    const size_t end = directory.size() + kNameBytes;
-    directory.insert(directory.end(), files_[i].begin(), files_[i].end());
-    directory.resize(end, 0);
+    store_be32(at, static_cast<u32>(items_[key].size()));
+    store_be16(at + 4, key);
+    std::copy(files_[i].begin(), files_[i].end(), at + kHeadBytes);
+    at += kHeadBytes + kNameBytes;
   }
   add_key(kFileDirectory, std::move(directory));
 }
@@ -166,11 +156,10 @@ void FwCfg::start_dma(u64 descriptor) {
   if (dma_left_ != 0) finish_dma(true);
   std::array<u8, kDescriptorBytes> bytes{};
   memory_.read_bytes(PhysAddr(descriptor), bytes);
-  const std::span<const u8> fields(bytes);
-  const u32 control = read_be32(fields);
-  const u32 length = read_be32(fields.subspan(4));
+  const u32 control = load_be32(bytes.data());
+  const u32 length = load_be32(bytes.data() + 4);
   dma_descriptor_ = descriptor;
-  dma_target_ = u64{read_be32(fields.subspan(8))} << 32 | read_be32(fields.subspan(12));
+  dma_target_ = load_be64(bytes.data() + 8);
 
   if (control & kDmaSelect) select(static_cast<u16>(control >> 16));
   if (control & kDmaRead) {
@@ -225,8 +214,8 @@ void FwCfg::continue_dma() {
 void FwCfg::finish_dma(bool error) {
   dma_left_ = 0;
   scheduler_.cancel(dma_event_);
-  std::vector<u8> control;
-  append_be32(control, error ? kDmaError : 0);
+  std::array<u8, 4> control{};
+  store_be32(control.data(), error ? kDmaError : 0);
   memory_.write_bytes(PhysAddr(dma_descriptor_), control);
 }
 

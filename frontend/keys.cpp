@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "frontend/utf8.h"
+#include "cpu/base/utf8.h"
 
 namespace doppel::frontend {
 namespace {

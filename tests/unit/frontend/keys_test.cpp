@@ -6,8 +6,8 @@
 
 #include <doctest/doctest.h>
 
+#include "cpu/base/utf8.h"
 #include "devices/scan_codes.h"
-#include "frontend/utf8.h"
 
 namespace doppel::frontend {
 namespace {

@@ -1,8 +1,8 @@
-#include "frontend/utf8.h"
+#include "cpu/base/utf8.h"
 
 #include <cstddef>
 
-namespace doppel::frontend {
+namespace doppel {
 
 char32_t take_utf8(std::string_view& text) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
@@ -60,4 +60,4 @@ void append_utf8(std::string& text, char32_t character) {
   }
 }
 
-}  // namespace doppel::frontend
+}  // namespace doppel

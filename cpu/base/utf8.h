@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-namespace doppel::frontend {
+namespace doppel {
 
 /// Stands for bytes that are no UTF-8.
 constexpr char32_t kReplacementCharacter = 0xfffd;
@@ -14,4 +14,4 @@ char32_t take_utf8(std::string_view& text);
 
 void append_utf8(std::string& text, char32_t character);
 
-}  // namespace doppel::frontend
+}  // namespace doppel
