@@ -75,6 +75,12 @@ struct BoardConfig {
     std::vector<u8> bytes;
   };
   std::vector<FwCfgItem> fw_cfg_items;
+  /// Items of fw_cfg with a number. @see FwCfg::Key
+  struct FwCfgNumbered {
+    u16 key = 0;
+    std::vector<u8> bytes;
+  };
+  std::vector<FwCfgNumbered> fw_cfg_numbered;
 };
 
 class PcBoard {

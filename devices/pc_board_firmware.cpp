@@ -115,6 +115,9 @@ void PcBoard::Parts::describe_machine() {
   for (const BoardConfig::FwCfgItem& item : config.fw_cfg_items) {
     fw_cfg.add_file(item.name, item.bytes);
   }
+  for (const BoardConfig::FwCfgNumbered& item : config.fw_cfg_numbered) {
+    fw_cfg.add_key(item.key, item.bytes);
+  }
 }
 
 void PcBoard::Parts::write_boot_order(const std::string& order) {

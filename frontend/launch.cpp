@@ -12,6 +12,7 @@
 #include "frontend/drives.h"
 #include "frontend/file.h"
 #include "frontend/front.h"
+#include "frontend/loaders/linuxboot.h"
 #include "frontend/loaders/loader.h"
 #include "frontend/lockstep.h"
 #include "frontend/message.h"
@@ -91,8 +92,13 @@ Result<MachineConfig, Error> machine_config(const Options& options, Outputs& out
   bool placed = false;
   for (const Options::LoadedFile& file : options.loaded_files)
     placed = placed || file.starts || file.address.has_value();
-  if (options.kernel.empty() && (!options.firmware.empty() || !placed)) {
+  if (!options.firmware.empty() || (options.kernel.empty() && !placed)) {
     DOPPEL_TRY(config.firmware, loaders::read_firmware(options));
+  }
+  if (!options.kernel.empty() && !config.firmware.empty()) {
+    DOPPEL_TRY(const loaders::KernelFiles files, loaders::read_kernel_files(options));
+    DOPPEL_TRY(loaders::add_linuxboot(
+        files, loaders::MemoryMap::of_board(config.ram_bytes), config.board));
   }
   config.board.has_vga = options.vga == Options::Vga::Std;
   if (config.board.has_vga && !config.firmware.empty()) {
@@ -110,7 +116,7 @@ Result<void, Error> prepare_boot(const Options& options, Machine& machine) {
   const loaders::BootContext context = machine.boot_context();
   loaders::BootPlan plan;
   plan.kind = "firmware";
-  if (!options.kernel.empty()) {
+  if (!options.kernel.empty() && options.firmware.empty()) {
     DOPPEL_TRY(const loaders::KernelFiles files, loaders::read_kernel_files(options));
     DOPPEL_TRY(plan, loaders::plan_kernel(files, context, options.linux_entry));
   }

@@ -284,7 +284,7 @@ constexpr OptionRow kRows[] = {
   {"initrd",     "F[,F...]",     "Initial RAM disks, one after the other; for multiboot the modules (\"file arguments\")", apply_initrd},
   {"append",     "TEXT",         "Kernel command line", TEXT(append)},
   {"linux-entry","auto|16|32|64", "Which entry of a Linux kernel is used; auto: the widest the processor has", apply_linux_entry},
-  {"bios",       "FILE",         "Firmware, 64 KiB to 16 MiB", TEXT(firmware)},
+  {"bios",       "FILE",         "Firmware, 64 KiB to 16 MiB; with -kernel, firmware starts the kernel", TEXT(firmware)},
   {"L",          "DIR",          "Where firmware is looked for", [](OptionBuilder& b, std::string_view v) -> OptionResult { b.options.firmware_directories.emplace_back(v); return {}; }},
   {"hda",        "FILE",         "First hard disk; also an argument without an option", [](OptionBuilder& b, std::string_view v) { return apply_image(b, DriveOptions::Bus::Ide, 0, false, v); }},
   {"hdb",        "FILE",         "Second hard disk", [](OptionBuilder& b, std::string_view v) { return apply_image(b, DriveOptions::Bus::Ide, 1, false, v); }},
@@ -356,9 +356,6 @@ const OptionRow* find_row(std::string_view name) {
 OptionResult check_together(const Options& options) {
   if (options.kernel.empty() && !options.initrd.empty()) return bad("-initrd: needs -kernel");
   if (options.kernel.empty() && !options.append.empty()) return bad("-append: needs -kernel");
-  if (!options.kernel.empty() && !options.firmware.empty()) {
-    return bad("-bios: a kernel given by -kernel is started without firmware");
-  }
   if (options.display == Options::Display::Sdl && options.vga == Options::Vga::None)
     return bad("-display: a window needs a graphics card (-vga std)");
   if (!options.record_file.empty() && !options.replay_file.empty())

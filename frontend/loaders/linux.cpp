@@ -59,6 +59,8 @@ constexpr u64 kBootParams = 0x10000;
 constexpr u64 kCommandLineAt = 0x20000;
 constexpr u64 kLoadHigh = 0x100000;
 constexpr u64 kLoadLow = 0x10000;
+/// Firmware keeps its tables at the end of low memory.
+constexpr u64 kFirmwareKeeps = 0x100000;
 
 /// What the header says, with the defaults of the versions that did not say it yet.
 struct Header {
@@ -116,38 +118,45 @@ std::vector<u8> joined_initrd(const std::vector<Module>& modules) {
   return all;
 }
 
+/// What every entry needs beside setup code or boot_params, and the kernel.
+struct Accompaniment {
+  Piece command_line;
+  Piece initrd;  // Empty if there is none.
+};
+
 /// Places the RAM disk and the command line, and tells the header about them.
-Result<void, Error> place_common(const KernelFiles& files, const BootContext& context,
-                                 const Header& header, u64 command_line_at, std::vector<u8>& setup,
-                                 BootPlan& plan) {
+Result<Accompaniment, Error> place_accompaniment(const KernelFiles& files, const MemoryMap& memory,
+                                                 const Header& header, u64 command_line_at,
+                                                 std::vector<u8>& setup) {
+  Accompaniment placed;
   if (files.append.size() > header.command_line_max) {
     return Error{"its command line may have " + std::to_string(header.command_line_max) +
                  " characters, not " + std::to_string(files.append.size())};
   }
-  if (!context.memory.is_usable(header.load, header.runtime_end - header.load) && header.high) {
+  if (!memory.is_usable(header.load, header.runtime_end - header.load) && header.high) {
     return Error{"needs " + std::to_string((header.runtime_end >> 20) + 1) +
                  " MiB of RAM to start (-m)"};
   }
   std::vector<u8> command_line(files.append.begin(), files.append.end());
   command_line.push_back(0);
-  plan.pieces.push_back({PhysAddr(command_line_at), std::move(command_line)});
+  placed.command_line = {PhysAddr(command_line_at), std::move(command_line)};
   if (header.version >= 0x202) put<u32>(setup, kCommandLine, static_cast<u32>(command_line_at));
   if (header.version >= 0x200) put<u8>(setup, kTypeOfLoader, kUnregisteredLoader);
   put<u16>(setup, kVideoMode, 0xffff);  // The mode that is on.
 
   std::vector<u8> initrd = joined_initrd(files.modules);
-  if (initrd.empty()) return {};
+  if (initrd.empty()) return placed;
   if (header.version < 0x200) return Error{"is too old for an initial RAM disk"};
   const u64 floor = std::max(header.runtime_end, kLoadHigh);
-  const auto place = context.memory.place_high(initrd.size(), floor, header.initrd_max + 1);
+  const auto place = memory.place_high(initrd.size(), floor, header.initrd_max + 1);
   if (!place) {
     return Error{"there is no room for the initial RAM disk of " +
                  std::to_string(initrd.size() >> 10) + " KiB (-m gives more)"};
   }
   put<u32>(setup, kRamdiskImage, static_cast<u32>(*place));
   put<u32>(setup, kRamdiskSize, static_cast<u32>(initrd.size()));
-  plan.pieces.push_back({PhysAddr(*place), std::move(initrd)});
-  return {};
+  placed.initrd = {PhysAddr(*place), std::move(initrd)};
+  return placed;
 }
 
 std::vector<u8> payload_of(const KernelFiles& files, const Header& header) {
@@ -165,7 +174,10 @@ Result<BootPlan, Error> plan_wide(const KernelFiles& files, const BootContext& c
   const u64 header_end = std::min<u64>(kHeader + image.at<u8>(kJump + 1), kHeaderEnd);
   const auto copied = image.slice(kSetupSects, header_end - kSetupSects);
   std::copy(copied.begin(), copied.end(), params.begin() + kSetupSects);
-  DOPPEL_TRY(place_common(files, context, header, kCommandLineAt, params, plan));
+  DOPPEL_TRY(Accompaniment placed,
+             place_accompaniment(files, context.memory, header, kCommandLineAt, params));
+  plan.pieces.push_back(std::move(placed.command_line));
+  if (!placed.initrd.bytes.empty()) plan.pieces.push_back(std::move(placed.initrd));
 
   put<u64>(params, kAcpiRsdp, context.acpi_rsdp);
   put<u32>(params, kAltMemK, context.memory.upper_kib());
@@ -193,10 +205,8 @@ Result<BootPlan, Error> plan_wide(const KernelFiles& files, const BootContext& c
 }
 
 /// Real-mode entry: the setup code runs as after a boot loader under firmware.
-Result<BootPlan, Error> plan_real(const KernelFiles& files, const BootContext& context,
-                                  const Header& header) {
-  BootPlan plan;
-  plan.kind = "linux 16-bit";
+Result<RealModeLinux, Error> lay_out_real(const KernelFiles& files, const MemoryMap& memory,
+                                          const Header& header) {
   // Old setup code must lie at 90000h and find its command line in the same segment.
   const bool old = header.version < 0x202 || !header.high;
   const u64 base = old ? 0x90000 : 0x10000;
@@ -205,7 +215,8 @@ Result<BootPlan, Error> plan_real(const KernelFiles& files, const BootContext& c
   std::vector<u8> setup(files.image.begin(),
                         files.image.begin() + static_cast<std::ptrdiff_t>(header.setup_bytes));
   setup.resize(std::max<size_t>(setup.size(), 0x1000));
-  DOPPEL_TRY(place_common(files, context, header, base + heap_end, setup, plan));
+  DOPPEL_TRY(Accompaniment placed,
+             place_accompaniment(files, memory, header, base + heap_end, setup));
   if (header.version >= 0x201) {
     put<u8>(setup, kLoadFlags, static_cast<u8>(setup[kLoadFlags] | kCanUseHeap));
     put<u16>(setup, kHeapEnd, static_cast<u16>(heap_end - 0x200));
@@ -217,15 +228,28 @@ Result<BootPlan, Error> plan_real(const KernelFiles& files, const BootContext& c
     put<u16>(setup, 0x20, kMagic);
     put<u16>(setup, 0x22, static_cast<u16>(heap_end));
   }
-  plan.pieces.push_back({PhysAddr(base), std::move(setup)});
-  plan.pieces.push_back({PhysAddr(header.load), payload_of(files, header)});
-  for (Piece& piece : real_mode_service_pieces(context.memory))
-    plan.pieces.push_back(std::move(piece));
+  return RealModeLinux{{PhysAddr(base), std::move(setup)},
+                       std::move(placed.command_line),
+                       std::move(placed.initrd),
+                       {PhysAddr(header.load), payload_of(files, header)}};
+}
 
+/// The same without firmware, but with the services that the setup code asks for.
+Result<BootPlan, Error> plan_real(const KernelFiles& files, const BootContext& context,
+                                  const Header& header) {
+  DOPPEL_TRY(RealModeLinux parts, lay_out_real(files, context.memory, header));
+  const u64 base = parts.setup.address.value;
+  BootPlan plan;
+  plan.kind = "linux 16-bit";
   plan.entry.mode = Entry::Mode::Real;
   plan.entry.data_segment = static_cast<u16>(base >> 4);
   plan.entry.segment = static_cast<u16>((base >> 4) + 0x20);
-  plan.entry.stack_pointer = heap_end;
+  plan.entry.stack_pointer = parts.command_line.address.value - base;
+  for (Piece* piece : {&parts.setup, &parts.command_line, &parts.initrd, &parts.payload}) {
+    if (!piece->bytes.empty()) plan.pieces.push_back(std::move(*piece));
+  }
+  for (Piece& piece : real_mode_service_pieces(context.memory))
+    plan.pieces.push_back(std::move(piece));
   return plan;
 }
 
@@ -242,6 +266,14 @@ bool is_linux(const std::vector<u8>& image) {
   const u64 payload = u64{view.at<u16>(kSysSize)} * 16;
   return image.size() > 0x10000 && payload > 0x4000 && image.size() >= setup &&
          image.size() - setup <= payload && image.size() - setup + 16 > payload;
+}
+
+Result<RealModeLinux, Error> linux_under_firmware(const KernelFiles& files,
+                                                  const MemoryMap& memory) {
+  DOPPEL_TRY(Header header, read_header(ByteView(files.image)));
+  const u64 usable_end = memory.low_end() - std::min(memory.low_end(), kFirmwareKeeps);
+  header.initrd_max = std::min(header.initrd_max, usable_end - 1);
+  return lay_out_real(files, memory, header);
 }
 
 Result<BootPlan, Error> plan_linux(const KernelFiles& files, const BootContext& context,

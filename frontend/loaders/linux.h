@@ -12,4 +12,15 @@ bool is_linux(const std::vector<u8>& image);
 Result<BootPlan, Error> plan_linux(const KernelFiles& files, const BootContext& context,
                                    Options::LinuxEntry entry);
 
+/// A kernel for its entry in real mode, with everything where it belongs.
+struct RealModeLinux {
+  Piece setup;         ///< Entered 200h bytes behind its beginning.
+  Piece command_line;  ///< The setup code's stack may reach up to here.
+  Piece initrd;        ///< Without bytes if there is none.
+  Piece payload;
+};
+/// Where firmware is to put these files. @errors a reason without the file's name
+Result<RealModeLinux, Error> linux_under_firmware(const KernelFiles& files,
+                                                  const MemoryMap& memory);
+
 }  // namespace doppel::frontend::loaders

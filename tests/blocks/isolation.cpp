@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <ctime>
 #include <new>
 
 namespace doppel::blocks {
@@ -14,6 +15,18 @@ Progress* shared_progress() {
   void* shared = mmap(nullptr, sizeof(Progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   return shared == MAP_FAILED ? nullptr : new (shared) Progress;
 }
+
+namespace {
+
+/// Seconds for which a child has had a processor; on a busy host that is much less than has passed.
+double cpu_seconds(pid_t child) {
+  clockid_t clock = 0;
+  timespec used = {};
+  if (clock_getcpuclockid(child, &clock) != 0 || clock_gettime(clock, &used) != 0) return 0;
+  return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9;
+}
+
+}  // namespace
 
 Ending run_in_child(const std::function<int()>& work, const Progress& progress, unsigned quiet_seconds) {
   std::fflush(stdout);
@@ -29,14 +42,20 @@ Ending run_in_child(const std::function<int()>& work, const Progress& progress, 
   action.sa_handler = [](int) {};
   sigaction(SIGALRM, &action, nullptr);
   u64 seen = progress.ticks;
+  double used_then = 0;
   int status = 0;
   for (;;) {
-    alarm(quiet_seconds);
+    alarm(1);
     const pid_t ended = waitpid(child, &status, 0);
     alarm(0);
     if (ended == child) break;
-    if (progress.ticks == seen) kill(child, SIGKILL);
-    seen = progress.ticks;
+    const double used = cpu_seconds(child);
+    if (progress.ticks != seen) {
+      seen = progress.ticks;
+      used_then = used;
+    } else if (used - used_then >= quiet_seconds) {
+      kill(child, SIGKILL);
+    }
   }
   return WIFEXITED(status) ? Ending{true, WEXITSTATUS(status)} : Ending{false, WTERMSIG(status)};
 }

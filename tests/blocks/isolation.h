@@ -26,7 +26,8 @@ struct Ending {
 
 /// Memory that children share with their parent; null if there is none.
 Progress* shared_progress();
-/// Runs `work` in a child. A child whose `ticks` stand still for `quiet_seconds` is killed.
+/// Runs `work` in a child. A child whose `ticks` stand still for `quiet_seconds` of its processor
+/// time is killed.
 Ending run_in_child(const std::function<int()>& work, const Progress& progress, unsigned quiet_seconds);
 std::string describe(const Ending& ending);
 

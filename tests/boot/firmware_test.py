@@ -70,6 +70,22 @@ def grub_disk(work):
     return ["-m", "64", "-snapshot", image], GRUB_SESSION % ("(hd0)", os.path.join(work, "screen.png"))
 
 
+def linuxboot(_work):
+    """Firmware starts a kernel given by -kernel, from our option ROM; its console is the screen."""
+    tool = os.path.join(ROOT, "tools", "guest-image")
+    script = """
+timeout 120s
+expect SeaBIOS
+expect /root #
+type echo tables: $(dmesg | grep -c "SMBIOS 2")\\n
+expect tables: 1
+quit
+"""
+    return ["-nodefaults", "-vga", "std", "-m", "64", "-bios", "bios-256k.bin",
+            "-kernel", output_of([tool, "kernel", "686"]), "-initrd", output_of([tool, "initramfs", "i386"]),
+            "-append", "panic=-1"], script
+
+
 def linux_disks(work):
     """Debian's IDE and ext4 drivers on a fresh qcow2 disk and a CD."""
     tool = os.path.join(ROOT, "tools", "guest-image")
@@ -103,7 +119,8 @@ def check_disk(work):
     os.remove(raw)
 
 
-CASES = {function.__name__: function for function in (no_disk, grub_floppy, grub_cdrom, grub_disk, linux_disks)}
+CASES = {function.__name__: function for function in (no_disk, grub_floppy, grub_cdrom, grub_disk, linuxboot,
+                                              linux_disks)}
 AFTERWARDS = {"linux_disks": check_disk}
 
 

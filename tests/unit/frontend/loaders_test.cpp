@@ -1,13 +1,16 @@
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include <doctest/doctest.h>
 #include <elf.h>
 
+#include "devices/fw_cfg.h"
 #include "frontend/loaders/byte_view.h"
 #include "frontend/loaders/elf_image.h"
 #include "frontend/loaders/flat.h"
 #include "frontend/loaders/linux.h"
+#include "frontend/loaders/linuxboot.h"
 #include "frontend/loaders/loader.h"
 #include "frontend/loaders/multiboot.h"
 
@@ -124,6 +127,53 @@ TEST_CASE("linux: damaged kernels and too little memory are refused with a reaso
   KernelFiles heavy = bz_image();
   heavy.modules.push_back({"a", "a", std::vector<u8>(u64{48} << 20)});
   CHECK_FALSE(plan_kernel(heavy, kPlenty, Choice::Auto).ok());
+}
+
+/// The item of fw_cfg with this number; empty if there is none.
+std::vector<u8> numbered_item(const devices::BoardConfig& board, u16 key) {
+  for (const auto& item : board.fw_cfg_numbered) {
+    if (item.key == key) return item.bytes;
+  }
+  return {};
+}
+
+TEST_CASE("linuxboot: firmware is told of a ROM with sound sums, to be tried first, and of the files") {
+  using devices::FwCfg;
+  KernelFiles files = bz_image();
+  files.append = "quiet";
+  files.modules.push_back({"a", "a", std::vector<u8>(5000, 1)});
+  devices::BoardConfig board;
+  REQUIRE(add_linuxboot(files, kPlenty.memory, board).ok());
+  REQUIRE(board.fw_cfg_items.size() == 2);
+  const std::vector<u8>& rom = board.fw_cfg_items[0].bytes;
+  CHECK(board.fw_cfg_items[0].name == "genroms/linuxboot.bin");
+  REQUIRE(rom.size() == rom[2] * size_t{512});
+  CHECK(ByteView(rom).at<u16>(0) == 0xaa55);
+  CHECK(static_cast<u8>(std::accumulate(rom.begin(), rom.end(), 0u)) == 0);
+  const u16 header = ByteView(rom).at<u16>(0x1a);
+  CHECK(ByteView(rom).at<u32>(header) == 0x506e5024);
+  CHECK(static_cast<u8>(std::accumulate(rom.begin() + header, rom.begin() + header + 32, 0u)) == 0);
+  const std::vector<u8>& order = board.fw_cfg_items[1].bytes;
+  CHECK(std::string(order.begin(), order.end()) == std::string("/rom@genroms/linuxboot.bin") + '\0');
+
+  const std::vector<u8> setup = numbered_item(board, FwCfg::kSetupData);
+  CHECK(ByteView(setup).at<u32>(0x218) == ByteView(numbered_item(board, FwCfg::kInitrdAddress)).at<u32>(0));
+  CHECK(ByteView(setup).at<u32>(0x228) == ByteView(numbered_item(board, FwCfg::kCommandLineAddress)).at<u32>(0));
+  CHECK(numbered_item(board, FwCfg::kInitrdData).size() == 5000);
+  CHECK(ByteView(numbered_item(board, FwCfg::kKernelAddress)).at<u32>(0) == 0x100000);
+  CHECK(numbered_item(board, FwCfg::kKernelData).size() == 0x8000);
+  // Firmware's tables are at the end of RAM.
+  CHECK(ByteView(setup).at<u32>(0x218) + 5000 <= (63u << 20));
+}
+
+TEST_CASE("linuxboot: anything but Linux is refused with its name") {
+  KernelFiles files;
+  files.name = "kernel";
+  files.image.assign(4096, 0);
+  devices::BoardConfig board;
+  const auto added = add_linuxboot(files, kPlenty.memory, board);
+  REQUIRE(!added.ok());
+  CHECK(added.error().message.rfind("kernel: ", 0) == 0);
 }
 
 TEST_CASE("linux: no header byte can make the loader read or place outside its bounds") {
