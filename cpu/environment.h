@@ -26,6 +26,9 @@ class Environment {
   virtual u64 tsc_adjust() = 0;
   virtual void set_tsc_adjust(u64 value) = 0;
 
+  /// The processor does nothing for this long, and time passes.
+  virtual void wait(u64 time_ns) = 0;
+
   /// FERR#: an unmasked x87 error with CR0.NE = 0; the board turns it into IRQ 13.
   virtual void set_ferr(bool level) = 0;
 };

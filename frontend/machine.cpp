@@ -313,8 +313,9 @@ void Machine::write_port(u16 port, Width width, u64 value) {
 /// A processor waits for the bus. Software counts on it: it polls chips in loops that would otherwise
 /// take as many instructions as the wait has nanoseconds.
 void Machine::pass_bus_time(u16 port) {
-  scheduler_->skip_to(scheduler_->now_ns() + layout::bus_time_ns(port));
+  wait(layout::bus_time_ns(port));
 }
+void Machine::wait(u64 time_ns) { scheduler_->skip_to(scheduler_->now_ns() + time_ns); }
 u8 Machine::acknowledge_interrupt() { return board_->acknowledge_interrupt(); }
 bool Machine::read_msr(u32 index, u64& value) { return board_->read_msr(index, value); }
 bool Machine::write_msr(u32 index, u64 value) { return board_->write_msr(index, value); }

@@ -156,6 +156,7 @@ class Machine final : private cpu::Environment,
   void set_tsc(u64 value) override;
   u64 tsc_adjust() override;
   void set_tsc_adjust(u64 value) override;
+  void wait(u64 time_ns) override;
   void set_ferr(bool level) override;
 
   // devices::ProcessorLines

@@ -322,10 +322,6 @@ class Reencoder {
   }
 
   bool put_exchange() {
-    if (insn_.mnemonic == ZYDIS_MNEMONIC_PAUSE) {
-      e_.mandatory_prefix = 0xf3;
-      return true;
-    }
     if (insn_.mnemonic != ZYDIS_MNEMONIC_XCHG || in_opcode_ == nullptr || !put_width())
       return false;
     const Operand& other = accumulator();

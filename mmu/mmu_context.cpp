@@ -11,7 +11,8 @@ namespace doppel::mmu {
 
 namespace {
 
-constexpr u64 kFlushingCr0 = cr0::PG | cr0::WP | cr0::PE;
+// PE changes only while PG is clear or changes with it: boot loaders go to real mode and back for each BIOS call.
+constexpr u64 kFlushingCr0 = cr0::PG | cr0::WP;
 constexpr u64 kFlushingCr4 =
     cr4::PSE | cr4::PAE | cr4::PGE | cr4::LA57 | cr4::PCIDE | cr4::SMEP | cr4::SMAP | cr4::PKE;
 constexpr u64 kFlushingEfer = efer::NXE | efer::LMA;

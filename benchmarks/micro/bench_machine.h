@@ -69,6 +69,7 @@ class BenchMachine final : private cpu::Environment {
   void set_tsc(u64) override {}
   u64 tsc_adjust() override { return 0; }
   void set_tsc_adjust(u64) override {}
+  void wait(u64) override {}
   void set_ferr(bool) override {}
 
   mmu::MachineMemory pool_;

@@ -71,6 +71,7 @@ class BlockMachine final : private cpu::Environment {
   void set_tsc(u64 value) override { tsc_offset_ = value - (cpu_->state.retired - start_); }
   u64 tsc_adjust() override { return tsc_offset_; }
   void set_tsc_adjust(u64 value) override { tsc_offset_ = value; }
+  void wait(u64) override {}
   void set_ferr(bool) override {}
 
   mmu::MachineMemory machine_;

@@ -124,10 +124,10 @@ CASES = {function.__name__: function for function in (no_disk, grub_floppy, grub
 AFTERWARDS = {"linux_disks": check_disk}
 
 
-def run(options, engine, arguments, script):
+def run(options, engine, arguments, script, timeout=TIMEOUT_HOST):
     report = os.path.join(options.work, options.case, engine + ".json")
     command = [options.doppel, "--engine", engine, "-display", "none", "-no-reboot", *arguments,
-               "--script", script, "--timeout-host", TIMEOUT_HOST, "--report", report]
+               "--script", script, "--timeout-host", timeout, "--report", report]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode != 0:
         raise Failure(f"status {done.returncode}, not 0\n{' '.join(command)}\n{done.stdout.decode('utf-8', 'replace')}")

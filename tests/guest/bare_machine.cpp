@@ -118,6 +118,7 @@ class BareMachine final : private cpu::Environment {
   void set_tsc(u64 value) override { tsc_offset_ = value - cpu_.state.retired; }
   u64 tsc_adjust() override { return tsc_offset_; }
   void set_tsc_adjust(u64 value) override { tsc_offset_ = value; }
+  void wait(u64) override {}
   void set_ferr(bool) override {}
 
   static constexpr u64 kNever = ~u64{0};

@@ -65,6 +65,7 @@ class FakeEnvironment final : public cpu::Environment {
   void set_tsc(u64 value) override { counter = value; }
   u64 tsc_adjust() override { return adjust; }
   void set_tsc_adjust(u64 value) override { adjust = value; }
+  void wait(u64 time_ns) override { waited_ns += time_ns; }
   void set_ferr(bool level) override { ferr = level; }
 };
 
