@@ -65,10 +65,10 @@ def iso_with_isolinux(work, kernel, initrd, arguments):
 
 
 def installer(work, arch):
-    """The installer's text dialogs are on the VGA's text screen, because there is no frame buffer."""
+    """`nomodeset` keeps its driver for the graphics card away, so that the dialogs are in text mode."""
     files = package(f"debian-installer-12-netboot-{arch}",
                     f"usr/lib/debian-installer/images/12/{arch}/text/debian-installer/{arch}")
-    iso = iso_with_isolinux(work, os.path.join(files, "linux"), os.path.join(files, "initrd.gz"), "vga=normal quiet")
+    iso = iso_with_isolinux(work, os.path.join(files, "linux"), os.path.join(files, "initrd.gz"), "vga=normal nomodeset quiet")
     return ["-m", "512", "-cdrom", iso, "-boot", "d"], f"""
 timeout 120s
 expect ISOLINUX

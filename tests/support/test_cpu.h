@@ -34,6 +34,7 @@ class FakeEnvironment final : public cpu::Environment {
   u8 priority = 0;
   u64 counter = 0;
   u64 adjust = 0;
+  u64 waited_ns = 0;
   bool ferr = false;
 
   u64 read_port(u16 port, Width width) override {

@@ -86,6 +86,19 @@ TEST_CASE("msr: chips answer for theirs, if the model has them") {
   CHECK_FALSE(read_msr(old.cpu, msr::APIC_BASE).ok());
 }
 
+TEST_CASE("pause: the processor waits, at any privilege, and looks for what is due") {
+  TestCpu t;
+  t.enter_user32();
+  t.cpu.attention = false;
+  t.step({0xf3, 0x90});
+  CHECK(t.environment.waited_ns == 140);
+  CHECK(t.cpu.attention);
+  t.cpu.attention = false;
+  t.step({0x90});  // Without the prefix it is no operation.
+  CHECK(t.environment.waited_ns == 140);
+  CHECK_FALSE(t.cpu.attention);
+}
+
 TEST_CASE("msr: the counter and its helpers go to the environment") {
   TestCpu t;
   t.enter_user32();

@@ -47,6 +47,21 @@ TEST_CASE("run_loop: an endless loop meets the limit of virtual time exactly") {
   CHECK(machine->now_ns() == 12'345'678);
 }
 
+TEST_CASE("run_loop: a loop that waits with PAUSE takes few instructions, under each engine as many") {
+  u64 retired[2];
+  for (const EngineKind engine : {EngineKind::Interpreter, EngineKind::Translator}) {
+    SmallMachine machine({0xf3, 0x90, 0xeb, 0xfc}, nullptr,  // again: pause; jmp again
+                         [&](MachineConfig& config) { config.engine = engine; });
+    RunConfig config;
+    config.timeout_virtual_ns = 1'420'000;
+    CHECK(machine.run(std::move(config)).kind == RunOutcome::Kind::VirtualTimeout);
+    CHECK(machine->now_ns() < 1'420'000 + 142);
+    retired[engine == EngineKind::Translator] = machine->cpu().state.retired;
+  }
+  CHECK(retired[0] == 20'000);
+  CHECK(retired[1] == retired[0]);
+}
+
 TEST_CASE("run_loop: bytes that an idle guest never fetches do not stop time") {
   SmallMachine machine({0xfb, 0xf4, 0xeb, 0xfd});  // sti; again: hlt; jmp again
   InputQueue queue;

@@ -108,6 +108,20 @@ TEST_CASE("mmu: each change of paging that the manual lists forgets global entri
   CHECK_FALSE(flushes([](PagingContext& c) { c.cr3 += 0x1000'0000; }));
 }
 
+TEST_CASE("mmu: without paging, the way to protected mode and back forgets nothing") {
+  TestMmu m(PagingMode::None);
+  CHECK(m.read(0x7000) == 0);
+  const u64 misses = m.mmu.counters().misses;
+  const u64 flushes = m.mmu.counters().flushes;
+  for (unsigned i = 0; i < 2; ++i) {
+    m.context.cr0 ^= cr0::PE;
+    m.mmu.set_context(m.context);
+    CHECK(m.read(0x7000) == 0);
+  }
+  CHECK(m.mmu.counters().misses == misses);
+  CHECK(m.mmu.counters().flushes == flushes);
+}
+
 TEST_CASE("mmu: TS and kept translations forget nothing, another PCID everything not global") {
   TestMmu m(PagingMode::Level4);
   m.context.cr4 |= cr4::PCIDE;
