@@ -64,12 +64,45 @@ def iso_with_isolinux(work, kernel, initrd, arguments):
     return iso
 
 
+def grub_kernel(work):
+    """A CD of GRUB's own making: a menu, and a kernel that GRUB loads through the BIOS."""
+    tree = os.path.join(work, "iso")
+    shutil.rmtree(tree, ignore_errors=True)
+    grub = os.path.join(tree, "boot", "grub")
+    os.makedirs(grub)
+    modules = package("grub-pc-bin", "usr/lib/grub/i386-pc")
+    output_of([package("grub-common", "usr/bin/grub-mkimage"), "-O", "i386-pc-eltorito", "-d", modules, "-p", "/boot/grub",
+               "-o", os.path.join(grub, "eltorito.img"), "biosdisk", "iso9660", "normal", "linux", "echo"])
+    shutil.copytree(modules, os.path.join(grub, "i386-pc"))
+    shutil.copy(output_of([TOOL, "kernel", "amd64"]), os.path.join(tree, "vmlinuz"))
+    shutil.copy(output_of([TOOL, "initramfs", "amd64"]), os.path.join(tree, "initrd.gz"))
+    with open(os.path.join(grub, "grub.cfg"), "w", encoding="utf-8") as file:
+        file.write("set timeout=-1\nmenuentry 'nothing' {\n echo none\n}\n"
+                   "menuentry 'from the CD' {\n linux /vmlinuz console=ttyS0 console=tty0 quiet\n initrd /initrd.gz\n}\n")
+    iso = os.path.join(work, "boot.iso")
+    output_of(["xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", iso, "-b", "boot/grub/eltorito.img",
+               "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", tree])
+    return ["-m", "128", "-cdrom", iso, "-boot", "d"], """
+timeout 120s
+expect GNU GRUB
+expect from the CD
+sendkey down
+sendkey ret
+expect busybox on Linux
+type cat /proc/cmdline; poweroff -f\\n
+wait 10s
+"""
+
+
 def installer(work, arch):
-    """`nomodeset` keeps its driver for the graphics card away, so that the dialogs are in text mode."""
+    """`nomodeset` keeps its driver for the graphics card away, so that the dialogs are in text mode.
+
+    With less memory it speaks of that first, and English only.
+    """
     files = package(f"debian-installer-12-netboot-{arch}",
                     f"usr/lib/debian-installer/images/12/{arch}/text/debian-installer/{arch}")
     iso = iso_with_isolinux(work, os.path.join(files, "linux"), os.path.join(files, "initrd.gz"), "vga=normal nomodeset quiet")
-    return ["-m", "512", "-cdrom", iso, "-boot", "d"], f"""
+    return ["-m", "1024", "-cdrom", iso, "-boot", "d"], f"""
 timeout 120s
 expect ISOLINUX
 expect Select a language
@@ -167,10 +200,10 @@ def check_debian(work):
 
 
 CASES = {function.__name__: function for function in
-         (syslinux_floppy, installer_amd64, installer_i386, memtest_short, memtest_x64, memtest_ia32, debian_ide)}
+         (syslinux_floppy, installer_amd64, installer_i386, grub_kernel, memtest_short, memtest_x64, memtest_ia32, debian_ide)}
 AFTERWARDS = {"debian_ide": check_debian}
 # How a case ends that does not end by its script.
-ENDS = {"debian_ide": "shutdown"}
+ENDS = {"debian_ide": "shutdown", "grub_kernel": "shutdown"}
 
 
 def main():
