@@ -174,8 +174,8 @@ type doppel\\n
 expect root@doppel:~#
 type clear; dpkg -i /var/cache/packages/*.deb && hello\\n
 expect Hello, world!
-type clear; echo 6^30 | bc\\n
-expect 221073919720733357899776
+type clear; tree -L 1 /var/cache\\n
+expect directories
 type clear; seq {NUMBERS} >a && md5sum a && cp a b && sync && echo 3 >/proc/sys/vm/drop_caches && md5sum b\\n
 expect {digest.hexdigest()}  a
 expect {digest.hexdigest()}  b
