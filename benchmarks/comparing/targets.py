@@ -31,6 +31,7 @@ CLASSES = [
 ALIASES = ["aliasmem", "aliasnear", "aliasfar"]  # Each against copymem.
 ALIAS_AT_MOST = 2.0
 BOOT_AT_LEAST = 2.5           # TCG : doppel, amd64
+BOOT_DISK_AT_LEAST = 1.5      # TCG : doppel, wall and CPU
 TRANSLATION_NS_AT_MOST = 250  # A guest instruction that runs once
 START_MS_AT_MOST = 10
 EXTRA_MIB_AT_MOST = 64        # Resident beyond what the guest touched

@@ -33,12 +33,15 @@ class Run:
         self.wall = self.cpu = 0.0
         self.status = None
         self.timed_out = False
+        self.reached = False  # The text that the run was to end with has come.
         self.errors = ""
         self.memory_at = {}  # What was asked for: (peak, now) in KiB when a line with it came.
 
 
-def watch(command, timeout, memory_at=()):
-    """Runs `command` to its end, or for `timeout` seconds. Its standard input is empty."""
+def watch(command, timeout, memory_at=(), until=None):
+    """Runs `command` to its end, to a line with the text `until`, or for `timeout` seconds. Its standard
+    input is empty.
+    """
     run = Run()
     started = time.monotonic()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -46,7 +49,7 @@ def watch(command, timeout, memory_at=()):
     output, errors = process.stdout.fileno(), process.stderr.fileno()
     open_files, rest, complaints = {output, errors}, b"", b""
     try:
-        while open_files:
+        while open_files and not run.reached:
             left = timeout - (time.monotonic() - started)
             if left <= 0:
                 run.timed_out = True
@@ -64,6 +67,7 @@ def watch(command, timeout, memory_at=()):
                     for line in whole:
                         text = line.decode("latin1").strip()
                         run.lines.append((now, cpu, text))
+                        run.reached = run.reached or (until is not None and until in text)
                         for asked in memory_at:
                             if asked in text:
                                 run.memory_at[asked] = _memory_kib(process.pid)
