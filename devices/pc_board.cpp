@@ -33,6 +33,7 @@ PcBoard::Parts::Parts(const BoardConfig& board_config, mmu::PhysicalMemory& phys
       acpi(time, isa[kIrqAcpi].source(kFromChip), control),
       rtc_event(acpi),
       pit(time, pit_line),
+      speaker(time, board_config.speaker),
       rtc(time, rtc_line.source(0), board_config.rtc_start),
       keyboard(time, isa[kIrqKeyboard].source(kFromChip), isa[kIrqMouse].source(kFromChip),
                control),
@@ -70,7 +71,7 @@ PcBoard::Parts::Parts(const BoardConfig& board_config, mmu::PhysicalMemory& phys
 
   devices = {&acpi, &pit,  &rtc,    &keyboard, &port92, &reset_port, &uarts[0], &uarts[1],
              &post, &hpet, &fw_cfg, &pci_host, &piix3,  &piix4_pm,   &pci,      &shutdown_port,
-             &coprocessor_error, &ide, &dma, &floppy};
+             &coprocessor_error, &ide, &dma, &floppy, &speaker};
   fit_drives();
   fit_display();
   for (auto& console : debug_consoles) devices.push_back(console.get());
@@ -91,6 +92,7 @@ void PcBoard::Parts::wire_lines() {
     isa[irq].add_output(pic.line(irq));
     isa[irq].add_output(ioapic.pin(irq == kIrqTimer ? kIoApicTimerPin : irq));
   }
+  pit.connect_speaker(speaker);
   rtc_line.add_output(rtc_gate);
   rtc_line.add_output(rtc_event);
 

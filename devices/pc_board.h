@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "devices/audio.h"
 #include "devices/block_backend.h"
 #include "devices/device.h"
 #include "devices/display.h"
@@ -60,6 +61,13 @@ struct BoardConfig {
     NetworkLink* link = nullptr;  ///< Null: no cable. Must outlive the board.
   };
   std::vector<Nic> nics;
+  /// Who hears the loudspeaker; null: nobody.
+  AudioSink* speaker = nullptr;
+  struct SoundCard {
+    std::string model;          ///< "AC97", "sb16": a name of -device.
+    AudioSink* sink = nullptr;  ///< Null: nobody hears it. Must outlive the board.
+  };
+  std::vector<SoundCard> sound_cards;
   /// What firmware tries to boot from: letters a (floppy), c (hard disk), d (CD-ROM), n (network).
   std::string boot_order = "cad";
   std::string boot_once;  ///< Until the first reset.

@@ -25,6 +25,7 @@
 #include "devices/keyboard_8042.h"
 #include "devices/lapic.h"
 #include "devices/pc_board.h"
+#include "devices/pc_speaker.h"
 #include "devices/pci.h"
 #include "devices/pci_host.h"
 #include "devices/pic_8259.h"
@@ -130,6 +131,7 @@ struct PcBoard::Parts final : LocalApicHost {
   AcpiPm acpi;
   RtcEvent rtc_event;
   Pit8254 pit;
+  PcSpeaker speaker;
   RtcMc146818 rtc;
   Keyboard8042 keyboard;
   CoprocessorError coprocessor_error;

@@ -21,6 +21,7 @@ constexpr u8 kHighByte = 2;
 constexpr u8 kBothBytes = 3;
 // Port 61h.
 constexpr u8 kGate2 = 0x01;
+constexpr u8 kSpeakerData = 0x02;
 constexpr u8 kPort61Writable = 0x0f;
 // Counter 1 asks for a refresh every 18 ticks; port 61h shows a bit that changes with each.
 constexpr u64 kRefreshTicks = 18;
@@ -344,11 +345,20 @@ void Pit8254::reset() {
   counters_[1].write_control(0x54, tick);
   counters_[1].write_count(kRefreshTicks, tick);
   counters_[2].write_control(0xb6, tick);
+  tell_speaker();
   update_irq(false);
 }
 
-u64 Pit8254::now_tick() const {
-  return static_cast<u64>(u128{scheduler_.now_ns()} * kRateHz / kNsPerSecond);
+u64 Pit8254::tick_at(u64 time_ns) {
+  return static_cast<u64>(u128{time_ns} * kRateHz / kNsPerSecond);
+}
+
+u64 Pit8254::now_tick() const { return tick_at(scheduler_.now_ns()); }
+
+bool Pit8254::speaker_on() const { return (control61_ & kSpeakerData) != 0; }
+
+void Pit8254::tell_speaker() {
+  if (speaker_ != nullptr) speaker_->counter_changed(counters_[2], speaker_on());
 }
 
 /// Drives IRQ 0 with OUT and waits for the next time it rises.
@@ -383,6 +393,7 @@ void Pit8254::write_port(unsigned offset, u8 value) {
   const bool rose = counters_[0].advance(tick);
   if (offset < 3) {
     counters_[offset].write_count(value, tick);
+    if (offset == 2) tell_speaker();
   } else if (const unsigned target = value >> 6; target == kReadBack) {
     for (unsigned i = 0; i < 3; ++i) {
       if (!bit(value, i + 1)) continue;
@@ -393,6 +404,7 @@ void Pit8254::write_port(unsigned offset, u8 value) {
     counters_[target].latch_count(tick);
   } else {
     counters_[target].write_control(value, tick);
+    if (target == 2) tell_speaker();
   }
   update_irq(rose);
 }
@@ -409,8 +421,13 @@ u8 Pit8254::read_port61(unsigned) {
 void Pit8254::write_port61(unsigned, u8 value) {
   control61_ = value & kPort61Writable;
   counters_[2].set_gate((value & kGate2) != 0, now_tick());
+  tell_speaker();
 }
 
-void Pit8254::serialize(Archive& archive) { archive(counters_, control61_); }
+void Pit8254::serialize(Archive& archive) {
+  archive(counters_, control61_);
+  if (archive.is_loading() && speaker_ != nullptr)
+    speaker_->counter_restored(counters_[2], speaker_on());
+}
 
 }  // namespace doppel::devices

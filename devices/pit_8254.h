@@ -36,6 +36,8 @@ class PitCounter {
   /// The tick of the next rising edge of OUT if nothing is written; kNoTick: none.
   u64 next_rise() const;
   static constexpr u64 kNoTick = ~u64{0};
+  /// OUT goes up and down by itself.
+  bool is_oscillating() const { return is_periodic() && gate_ && (counting_ || load_pending_); }
 
   void serialize(Archive& archive);
 
@@ -76,9 +78,21 @@ class PitCounter {
   bool output_ = false;
 };
 
+/// What OUT of counter 2 leads to.
+class SpeakerInput {
+ public:
+  virtual ~SpeakerInput() = default;
+  /// From now on the counter is as given, and port 61h lets its output through or not.
+  virtual void counter_changed(const PitCounter& counter, bool on) = 0;
+  /// The same, of a machine that was loaded: nothing changed there.
+  virtual void counter_restored(const PitCounter& counter, bool on) = 0;
+};
+
 class Pit8254 final : public Device {
  public:
   static constexpr u64 kRateHz = 1193182;
+  /// How many periods of CLK fit into a time.
+  static u64 tick_at(u64 time_ns);
 
   Pit8254(Scheduler& scheduler, IrqLine& irq0);
 
@@ -86,6 +100,8 @@ class Pit8254 final : public Device {
   mmu::IoHandler& ports() { return ports_; }
   /// Port 61h: gate and output of counter 2, speaker, refresh toggle, NMI enables.
   mmu::IoHandler& port61() { return port61_; }
+  /// Must outlive the timer.
+  void connect_speaker(SpeakerInput& speaker) { speaker_ = &speaker; }
 
   std::string_view name() const override { return "pit"; }
   void reset() override;
@@ -98,12 +114,15 @@ class Pit8254 final : public Device {
   void write_port(unsigned offset, u8 value);
   u8 read_port61(unsigned offset);
   void write_port61(unsigned offset, u8 value);
+  bool speaker_on() const;
+  void tell_speaker();
 
   Scheduler& scheduler_;
   IrqLine& irq0_;
   Scheduler::EventId event_;
   std::array<PitCounter, 3> counters_;
   u8 control61_ = 0;  // Bits 3..0 as written.
+  SpeakerInput* speaker_ = nullptr;
   BytePorts<Pit8254> ports_;
   BytePorts<Pit8254> port61_;
 };

@@ -7,6 +7,7 @@
 
 #include "cpu/base/log.h"
 #include "devices/display_text.h"
+#include "frontend/audio/audio_devices.h"
 #include "frontend/autopsy.h"
 #include "frontend/byte_sinks.h"
 #include "frontend/drives.h"
@@ -68,6 +69,14 @@ class Outputs {
   std::unique_ptr<FileSink> terminal_;
   std::vector<std::unique_ptr<FileSink>> files_;
 };
+
+/// Chips that make sound, plugged into what listens.
+void connect_sound(const AudioOptions& options, AudioDevices& audio,
+                   devices::BoardConfig& board) {
+  board.speaker = audio.plug(options.speaker_audiodev);
+  for (const AudioOptions::Card& card : options.cards)
+    board.sound_cards.push_back({card.model, audio.plug(card.audiodev)});
+}
 
 Result<MachineConfig, Error> machine_config(const Options& options, Outputs& outputs) {
   DOPPEL_TRY(cpu::CpuModel model, cpu::CpuModel::parse(options.cpu));
@@ -213,6 +222,8 @@ Result<RunOutcome, Error> run_options(const Options& options,
              TraceLog::create(options.log_items, options.log_file, options.log_filter));
   Outputs outputs;
   DOPPEL_TRY(MachineConfig config, machine_config(options, outputs));
+  DOPPEL_TRY(const std::unique_ptr<AudioDevices> audio, AudioDevices::create(options.audio));
+  connect_sound(options.audio, *audio, config.board);
   Automaton automaton;
   if (!options.script_file.empty()) {
     DOPPEL_TRY(automaton.script, Script::load(options.script_file));
@@ -238,6 +249,7 @@ Result<RunOutcome, Error> run_options(const Options& options,
   const auto took = std::chrono::steady_clock::now() - begin;
   active_trace = nullptr;
   trace->flush();
+  audio->flush();
 
   Report report;
   report.name = options.name;

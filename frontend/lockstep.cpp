@@ -36,6 +36,8 @@ Result<std::unique_ptr<Machine>, Error> Lockstep::make_reference() const {
   config.paging = mmu::PagingScheme::Nested;
   config.board.serial = {};
   for (auto& console : config.board.debug_consoles) console.sink = nullptr;
+  config.board.speaker = nullptr;
+  for (auto& card : config.board.sound_cards) card.sink = nullptr;
   for (devices::BoardConfig::Drive& drive : config.board.drives) {
     // A medium that nobody writes can be in both.
     if (drive.medium == nullptr || drive.medium->is_read_only()) continue;

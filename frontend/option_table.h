@@ -46,6 +46,9 @@ struct OptionRow {
 
 std::span<const OptionRow> option_rows();
 
+/// @errors a property that nobody took: "WHAT has no property 'KEY'".
+OptionResult refuse_leftover(const PropertyList& list, std::string_view what);
+
 // options_devices.cpp: what speaks of ports, chips and files.
 OptionResult apply_serial(OptionBuilder& builder, std::string_view value);
 OptionResult apply_chardev(OptionBuilder& builder, std::string_view value);
@@ -58,6 +61,14 @@ OptionResult apply_display(OptionBuilder& builder, std::string_view value);
 OptionResult apply_vga(OptionBuilder& builder, std::string_view value);
 /// Connects what was named to what it is.
 OptionResult finish_devices(OptionBuilder& builder);
+
+// options_audio.cpp
+OptionResult apply_audiodev(OptionBuilder& builder, std::string_view value);
+OptionResult apply_audio(OptionBuilder& builder, std::string_view value);
+bool is_sound_card(std::string_view driver);
+/// -device of a sound card.
+OptionResult attach_sound_card(OptionBuilder& builder, PropertyList& list, std::string_view driver);
+OptionResult finish_audio(OptionBuilder& builder);
 
 // options_drives.cpp
 /// A file in a place that the option names.

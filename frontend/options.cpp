@@ -87,6 +87,9 @@ OptionResult apply_machine(OptionBuilder& builder, std::string_view value) {
       note_once(builder, "-machine " + std::string(key) + "=on: has no effect");
     }
   }
+  if (const auto speaker = list.take("pcspk-audiodev")) {
+    builder.options.audio.speaker_audiodev = *speaker;
+  }
   if (const auto key = list.leftover()) return bad("has no property " + quoted(*key));
   return {};
 }
@@ -276,7 +279,7 @@ constexpr OptionRow kRows[] = {
   {"m",          "SIZE",         "RAM: 512 (MiB), 2G, size=2G; 128 MiB by default", apply_memory},
   {"cpu",        "MODEL[,+F,-F]", "Processor model and features; help lists them; max by default", apply_cpu},
   {"smp",        "1",            "Processors: one", apply_processors},
-  {"machine",    "pc[,accel=tcg]", "The board: pc", apply_machine},
+  {"machine",    "pc[,accel=tcg][,pcspk-audiodev=ID]", "The board: pc, and who hears its loudspeaker", apply_machine},
   {"M",          "pc",           "Same as -machine", apply_machine},
   {"accel",      "tcg",          "Accepted, so that scripts run", apply_accelerator},
 
@@ -301,8 +304,10 @@ constexpr OptionRow kRows[] = {
   {"serial",     "DEV",          "COM1, then COM2: stdio, mon:stdio, null, none, file:NAME, chardev:ID", apply_serial},
   {"chardev",    "stdio|file|null,id=ID[,path=F][,mux=on]", "Names something that bytes go to", apply_chardev},
   {"debugcon",   "DEV",          "Debug console on port 0xe9", apply_debugcon},
-  {"device",     "NAME[,prop=value...]", "isa-debug-exit[,iobase=,iosize=]; isa-debugcon,iobase=,chardev= or file=; loader,file=,addr=[,cpu-num=0]", apply_device},
+  {"device",     "NAME[,prop=value...]", "AC97 or sb16[,audiodev=ID]; isa-debug-exit[,iobase=,iosize=]; isa-debugcon,iobase=,chardev= or file=; loader,file=,addr=[,cpu-num=0]", apply_device},
   {"global",     "isa-debugcon.iobase=PORT", "Default port of debug consoles", apply_global},
+  {"audiodev",   "sdl|wav|none,id=ID[,path=F][,out.frequency=HZ]", "Names something that hears sound: the host's loudspeaker, a WAV file, nobody", apply_audiodev},
+  {"audio",      "sdl|wav|none[,model=AC97|sb16][,path=F]", "The same with a sound card on it", apply_audio},
   {"nographic",  "",             "COM1 and the monitor share the terminal (Ctrl-A h for help)", FLAG(nographic)},
   {"display",    "sdl[,grab-mod=KEYS]|none", "A window (by default, where there is a screen), or none; grab-mod: lctrl-lalt, lshift-lctrl-lalt or rctrl", apply_display},
   {"full-screen", "",            "The window begins as the whole screen", FLAG(options.full_screen)},
@@ -406,6 +411,7 @@ Result<Options, Error> parse_options(const std::vector<std::string>& arguments) 
   if (builder.options.action == Options::Action::Run) {
     DOPPEL_TRY(finish_devices(builder));
     DOPPEL_TRY(finish_drives(builder));
+    DOPPEL_TRY(finish_audio(builder));
     DOPPEL_TRY(check_together(builder.options));
   }
   return std::move(builder.options);

@@ -16,6 +16,7 @@
 #include "cpu/base/types.h"
 #include "devices/disk_image.h"
 #include "devices/pc_board.h"
+#include "frontend/audio/audio_devices.h"
 #include "frontend/engine_choice.h"
 #include "frontend/host_front.h"
 #include "frontend/machine.h"
@@ -90,6 +91,8 @@ struct Options {
   FrontKeys front_keys = FrontKeys::CtrlAlt;
   enum class Vga : u8 { None, Std };
   Vga vga = Vga::Std;
+
+  AudioOptions audio;
 
   // How it runs.
   bool no_reboot = false;

@@ -28,12 +28,6 @@ Result<CharacterTarget, Error> character_target(const OptionBuilder& builder,
              "' is not stdio, mon:stdio, null, none, file:NAME or chardev:ID");
 }
 
-OptionResult known(const PropertyList& list, std::string_view what) {
-  if (const auto key = list.leftover())
-    return bad(std::string(what) + " has no property '" + *key + "'");
-  return {};
-}
-
 Result<u16, Error> port_property(const std::string& value, std::string_view key) {
   const auto number = parse_number(value);
   if (!number || *number > 0xffff) return bad(std::string(key) + "=" + value + " is not a port");
@@ -52,7 +46,7 @@ OptionResult debug_exit_device(OptionBuilder& builder, PropertyList& list) {
     }
     debug_exit.size = static_cast<u16>(*number);
   }
-  DOPPEL_TRY(known(list, "isa-debug-exit"));
+  DOPPEL_TRY(refuse_leftover(list, "isa-debug-exit"));
   builder.options.debug_exit = debug_exit;
   return {};
 }
@@ -74,7 +68,7 @@ OptionResult loader_device(OptionBuilder& builder, PropertyList& list) {
   if (const auto raw = list.take("force-raw"); raw && !parse_switch(*raw)) {
     return bad("force-raw=" + *raw + " is not on or off");
   }
-  DOPPEL_TRY(known(list, "loader"));
+  DOPPEL_TRY(refuse_leftover(list, "loader"));
   builder.options.loaded_files.push_back(std::move(file));
   return {};
 }
@@ -98,12 +92,18 @@ OptionResult debug_console_device(OptionBuilder& builder, const std::string& pro
   if (const auto path = list.take("file")) {
     console.target = CharacterTarget{CharacterTarget::Kind::File, *path, false};
   }
-  DOPPEL_TRY(known(list, "isa-debugcon"));
+  DOPPEL_TRY(refuse_leftover(list, "isa-debugcon"));
   builder.options.debug_consoles.push_back(std::move(console));
   return {};
 }
 
 }  // namespace
+
+OptionResult refuse_leftover(const PropertyList& list, std::string_view what) {
+  if (const auto key = list.leftover())
+    return bad(std::string(what) + " has no property '" + *key + "'");
+  return {};
+}
 
 OptionResult apply_serial(OptionBuilder& builder, std::string_view value) {
   if (builder.serial.size() == 2) return bad("there are two serial ports");
@@ -134,7 +134,7 @@ OptionResult apply_chardev(OptionBuilder& builder, std::string_view value) {
   } else if (backend != "null") {
     return bad("'" + backend + "' is not stdio, file or null");
   }
-  DOPPEL_TRY(known(list, backend));
+  DOPPEL_TRY(refuse_leftover(list, backend));
   if (!builder.chardevs.emplace(*id, std::move(target)).second)
     return bad("id '" + *id + "' is used twice");
   return {};
@@ -157,10 +157,11 @@ OptionResult apply_device(OptionBuilder& builder, std::string_view value) {
   if (driver == "ide-hd" || driver == "ide-cd" || driver == "floppy") {
     const auto bus = driver == "floppy" ? DriveOptions::Bus::Floppy : DriveOptions::Bus::Ide;
     DOPPEL_TRY(attach_drive_device(builder, list, bus, driver == "ide-cd"));
-    return known(list, driver);
+    return refuse_leftover(list, driver);
   }
+  if (is_sound_card(driver)) return attach_sound_card(builder, list, driver);
   return bad("there is no device '" + driver +
-             "' (ide-hd, ide-cd, floppy, isa-debug-exit, isa-debugcon, loader)");
+             "' (ide-hd, ide-cd, floppy, AC97, sb16, isa-debug-exit, isa-debugcon, loader)");
 }
 
 OptionResult apply_global(OptionBuilder& builder, std::string_view value) {
@@ -179,7 +180,7 @@ OptionResult apply_fw_cfg(OptionBuilder& builder, std::string_view value) {
     return bad("needs name=opt/..., at most 55 characters");
   const auto path = list.take("file");
   const auto text = list.take("string");
-  DOPPEL_TRY(known(list, "fw_cfg"));
+  DOPPEL_TRY(refuse_leftover(list, "fw_cfg"));
   if (path.has_value() == text.has_value()) return bad("needs either file=NAME or string=TEXT");
   if (text) {
     item.bytes.assign(text->begin(), text->end());
@@ -204,7 +205,7 @@ OptionResult apply_display(OptionBuilder& builder, std::string_view value) {
   if (type == "none") {
     builder.display_none = true;
     builder.options.display = Options::Display::None;
-    return known(list, "none");
+    return refuse_leftover(list, "none");
   }
   if (type != "sdl") return bad("'" + type + "' is not sdl or none");
   builder.display_none = false;
@@ -222,7 +223,7 @@ OptionResult apply_display(OptionBuilder& builder, std::string_view value) {
   // The host's graphics card draws the window in any case, and nothing else.
   if (const auto gl = list.take("gl"); gl && !parse_switch(*gl))
     return bad("gl=" + *gl + " is not on or off");
-  return known(list, "sdl");
+  return refuse_leftover(list, "sdl");
 }
 
 OptionResult apply_vga(OptionBuilder& builder, std::string_view value) {
