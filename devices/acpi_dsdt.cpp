@@ -120,7 +120,7 @@ void routing_table(AmlBuilder& aml) {
   });
 }
 
-void isa_bridge(AmlBuilder& aml) {
+void isa_bridge(AmlBuilder& aml, bool has_pvpanic) {
   aml.device("ISA_", [&] {
     aml.name("_ADR");
     aml.integer(0x0001'0000);
@@ -154,10 +154,18 @@ void isa_bridge(AmlBuilder& aml) {
       aml.integer(kPresentNotShown);
       resources(aml, "_CRS", AmlResources().io(layout::kFwCfg, 12));
     });
+    if (!has_pvpanic) return;
+    aml.device("PEVT", [&] {
+      aml.name("_HID");
+      aml.string("QEMU0001");
+      aml.name("_STA");
+      aml.integer(kPresent);
+      resources(aml, "_CRS", AmlResources().io(layout::kPvPanic, 1));
+    });
   });
 }
 
-void pci_root(AmlBuilder& aml, u32 pci_window) {
+void pci_root(AmlBuilder& aml, const AcpiTablesConfig& config) {
   aml.device("PCI0", [&] {
     aml.name("_HID");
     aml.eisa_id("PNP0A03");
@@ -173,9 +181,9 @@ void pci_root(AmlBuilder& aml, u32 pci_window) {
                   .io_window(layout::kPciAddress + 8, 0xffff)
                   .memory_window(static_cast<u32>(layout::kVgaHole),
                                  static_cast<u32>(layout::kRomArea) - 1, true)
-                  .memory_window(pci_window, static_cast<u32>(layout::kIoApic) - 1, false));
+                  .memory_window(config.pci_window, static_cast<u32>(layout::kIoApic) - 1, false));
     routing_table(aml);
-    isa_bridge(aml);
+    isa_bridge(aml, config.has_pvpanic);
   });
 }
 
@@ -198,7 +206,7 @@ std::vector<u8> build_dsdt_code(const AcpiTablesConfig& config) {
     }
     for (unsigned i = 0; i < kLinks.size(); ++i) link_device(aml, i);
     sci_link_device(aml);
-    pci_root(aml, config.pci_window);
+    pci_root(aml, config);
     isa_device(aml, "HPET", "PNP0103", 0,
                AmlResources().memory(static_cast<u32>(layout::kHpet), Hpet::kWindowSize));
   });

@@ -20,6 +20,7 @@ struct AcpiTablesConfig {
   /// Where PCI memory may begin: the end of RAM below 4 GiB, or the PCI hole.
   u32 pci_window = 0xc000'0000;
   bool has_vga = false;
+  bool has_pvpanic = false;
 };
 
 struct AcpiTables {

@@ -37,6 +37,9 @@ class MachineControl {
   virtual void request_shutdown() = 0;
   /// isa-debug-exit: the run ends with this process status.
   virtual void request_exit(int status) = 0;
+  /// The guest says what became of it (pvpanic).
+  enum class GuestEvent : u8 { Panicked, CrashLoaded };
+  virtual void report_guest(GuestEvent event) = 0;
   /// Gate A20 changed (the 8042 and port 92h are wired together by the board).
   virtual void set_a20(bool on) = 0;
 };

@@ -78,6 +78,7 @@ Keyboard8042::Keyboard8042(Scheduler& scheduler, IrqLine& irq1, IrqLine& irq12,
                                         start_wire();
                                       })),
       mouse_sample_event_(scheduler.add("mouse.sample", [this] { sample_mouse(); })),
+      repeat_event_(scheduler.add("keyboard.repeat", [this] { repeat_key(); })),
       keyboard_input_(*this),
       mouse_input_(*this),
       data_port_(*this, &Keyboard8042::read_data, &Keyboard8042::write_data),
@@ -85,7 +86,8 @@ Keyboard8042::Keyboard8042(Scheduler& scheduler, IrqLine& irq1, IrqLine& irq12,
 
 void Keyboard8042::reset() {
   for (const Scheduler::EventId event :
-       {wire_event_, keyboard_test_event_, mouse_test_event_, mouse_sample_event_}) {
+       {wire_event_, keyboard_test_event_, mouse_test_event_, mouse_sample_event_,
+        repeat_event_}) {
     scheduler_.cancel(event);
   }
   keyboard_.reset();
@@ -165,9 +167,26 @@ void Keyboard8042::wire_done() {
 
 // --- Devices ---
 
-void Keyboard8042::Input::receive(u8 byte) {
-  owner_.keyboard_.receive(byte);
-  owner_.start_wire();
+void Keyboard8042::Input::receive(u8 byte) { owner_.receive_stroke(byte); }
+
+void Keyboard8042::receive_stroke(u8 byte) {
+  const std::optional<KeyStroke> before = keyboard_.held();
+  keyboard_.receive(byte);
+  const std::optional<KeyStroke>& now = keyboard_.held();
+  const bool is_same = before && now && before->same_key(*now);
+  if (!now) {
+    scheduler_.cancel(repeat_event_);
+  } else if (!is_same) {
+    scheduler_.schedule(repeat_event_, scheduler_.now_ns() + keyboard_.repeat_delay_ns());
+  }
+  start_wire();
+}
+
+void Keyboard8042::repeat_key() {
+  if (!keyboard_.held()) return;
+  keyboard_.repeat();
+  scheduler_.schedule(repeat_event_, scheduler_.now_ns() + keyboard_.repeat_period_ns());
+  start_wire();
 }
 
 void Keyboard8042::MouseInput::receive(u8 byte) {

@@ -98,6 +98,8 @@ class Keyboard8042 final : public Device {
   void start_wire();
   void wire_done();
   void sample_mouse();
+  void receive_stroke(u8 byte);
+  void repeat_key();
   void update_irqs();
 
   Scheduler& scheduler_;
@@ -108,6 +110,7 @@ class Keyboard8042 final : public Device {
   Scheduler::EventId keyboard_test_event_;
   Scheduler::EventId mouse_test_event_;
   Scheduler::EventId mouse_sample_event_;
+  Scheduler::EventId repeat_event_;
 
   Ps2Keyboard keyboard_;
   Ps2Mouse mouse_;

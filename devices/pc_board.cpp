@@ -74,6 +74,8 @@ PcBoard::Parts::Parts(const BoardConfig& board_config, mmu::PhysicalMemory& phys
              &coprocessor_error, &ide, &dma, &floppy, &speaker};
   fit_drives();
   fit_display();
+  fit_sound();
+  fit_pvpanic(control);
   for (auto& console : debug_consoles) devices.push_back(console.get());
   if (debug_exit) devices.push_back(debug_exit.get());
   devices.push_back(&pic);

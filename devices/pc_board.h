@@ -45,6 +45,8 @@ struct BoardConfig {
     u16 size = 2;
   };
   std::optional<DebugExit> debug_exit;
+  /// The port by which a guest says that it crashed.
+  bool has_pvpanic = false;
   /// A drive and its medium; null: nothing in it.
   struct Drive {
     enum class Kind : u8 { HardDisk, Cdrom, Floppy };

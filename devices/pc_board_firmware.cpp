@@ -66,7 +66,10 @@ void append(std::vector<u8>& bytes, u64 value, unsigned size_bytes) {
 }  // namespace
 
 AcpiTablesConfig PcBoard::Parts::acpi_config() const {
-  return {.cpus = config.cpus, .pci_window = static_cast<u32>(kPciHole), .has_vga = config.has_vga};
+  return {.cpus = config.cpus,
+          .pci_window = static_cast<u32>(kPciHole),
+          .has_vga = config.has_vga,
+          .has_pvpanic = config.has_pvpanic};
 }
 
 void PcBoard::Parts::describe_machine() {

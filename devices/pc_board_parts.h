@@ -11,6 +11,7 @@
 #include <optional>
 #include <vector>
 
+#include "devices/ac97.h"
 #include "devices/acpi_pm.h"
 #include "devices/acpi_tables.h"
 #include "devices/coprocessor_error.h"
@@ -34,7 +35,9 @@
 #include "devices/port_92.h"
 #include "devices/port_cf9.h"
 #include "devices/post_code.h"
+#include "devices/pvpanic.h"
 #include "devices/rtc_mc146818.h"
+#include "devices/sb16.h"
 #include "devices/shared_line.h"
 #include "devices/timestamp_counter.h"
 #include "devices/uart_16550.h"
@@ -61,11 +64,14 @@ struct PcBoard::Parts final : LocalApicHost {
   /// Puts drives in, with what is in them.
   void fit_drives();
   void fit_display();
+  /// pc_board_sound.cpp
+  void fit_sound();
+  void fit_pvpanic(MachineControl& control);
   AcpiTablesConfig acpi_config() const;
   void write_boot_order(const std::string& order);
 
   /// Sources of a shared ISA line.
-  enum Source : unsigned { kFromChip, kFromPirq, kFromHpet };
+  enum Source : unsigned { kFromChip, kFromPirq, kFromHpet, kFromSound };
 
   /// The 8259's INTR pin.
   class PicOutput final : public IrqLine {
@@ -150,6 +156,9 @@ struct PcBoard::Parts final : LocalApicHost {
   Floppy82077 floppy;
   std::unique_ptr<mmu::DeviceMemory> video_memory;  // With the card, or neither.
   std::unique_ptr<Vga> vga;
+  std::unique_ptr<Ac97> ac97;
+  std::unique_ptr<Sb16> sb16;
+  std::unique_ptr<PvPanic> pvpanic;
   ShutdownPort8900 shutdown_port;
   std::vector<std::unique_ptr<DebugConsole>> debug_consoles;
   std::unique_ptr<DebugExit> debug_exit;

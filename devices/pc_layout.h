@@ -43,6 +43,9 @@ inline constexpr u16 kReset = 0xcf9;
 inline constexpr u16 kPciData = 0xcfc;
 inline constexpr u16 kFwCfg = 0x510;
 inline constexpr u16 kFwCfgDma = 0x514;
+inline constexpr u16 kPvPanic = 0x505;
+inline constexpr u16 kSoundBlaster = 0x220;
+inline constexpr u16 kMpu401 = 0x330;
 inline constexpr u16 kAcpiPm = 0x600;  // event +0, control +4, timer +8
 inline constexpr u16 kAcpiPmSize = 0x40;
 inline constexpr u16 kOldAcpiControl = 0xb004;  // PM1 control once more, where Bochs has it
@@ -78,5 +81,6 @@ inline constexpr unsigned kDmaFloppy = 2;
 inline constexpr unsigned kSlotHost = 0;
 inline constexpr unsigned kSlotBridge = 1;
 inline constexpr unsigned kSlotVga = 2;
+inline constexpr unsigned kSlotSound = 31;
 
 }  // namespace doppel::devices::layout

@@ -27,13 +27,26 @@ enum Command : u8 {
 constexpr u8 kAck = 0xfa;
 constexpr u8 kIdFirst = 0xab;
 constexpr u8 kIdSecond = 0x83;
-constexpr u8 kExtendedPrefix = 0xe0;
-constexpr u8 kPausePrefix = 0xe1;
 constexpr u8 kBreakPrefix = 0xf0;
 constexpr u8 kPauseSetThree = 0x62;
-constexpr u8 kPauseLength = 8;  // E1 14 77 E1 F0 14 F0 77
-constexpr u8 kFakeShiftLeft = 0x12;
-constexpr u8 kFakeShiftRight = 0x59;
+/// No stroke has more bytes.
+constexpr unsigned kLongestStroke = 8;
+
+/// The type that a command gives to keys.
+u8 type_of(u8 command) {
+  switch (command) {
+    case kAllRepeat:
+    case kKeyRepeat:
+      return key_type::kRepeats;
+    case kAllMakeBreak:
+    case kKeyMakeBreak:
+      return key_type::kReleases;
+    case kAllRepeatMakeBreak:
+      return key_type::kRepeats | key_type::kReleases;
+    default:
+      return key_type::kMakeOnly;
+  }
+}
 
 }  // namespace
 
@@ -42,17 +55,16 @@ void Ps2Keyboard::reset() { *this = Ps2Keyboard{}; }
 void Ps2Keyboard::set_defaults() {
   rate_ = kDefaultRate;
   scan_set_ = 2;
-  all_releases_ = false;
-  releases_ = true;
+  key_types_ = set_three_key_types();
   strokes_.clear();
   translator_.reset();
-  extended_ = release_ = false;
-  skip_ = 0;
+  parser_.reset();
+  held_.reset();
 }
 
 bool Ps2Keyboard::command(u8 byte) {
   // A command in place of a parameter cancels the command that waited for it.
-  const bool may_be_parameter = byte < kSetLeds || expecting_ == kKeyRepeat;
+  const bool may_be_parameter = byte < kSetLeds;
   if (expecting_ != 0 && may_be_parameter && parameter(byte)) return false;
   expecting_ = 0;
   switch (byte) {
@@ -65,9 +77,8 @@ bool Ps2Keyboard::command(u8 byte) {
     case kKeyRepeat:
     case kKeyMakeBreak:
     case kKeyMake:
-      // Simplified: the type of single keys is accepted, but only types of all keys have an effect.
       answers_.push(kAck);
-      expecting_ = kKeyRepeat;
+      expecting_ = byte;  // A list of keys, ended by the next command.
       return false;
     case kEcho:
       answers_.push(kEcho);
@@ -94,14 +105,10 @@ bool Ps2Keyboard::command(u8 byte) {
       return false;
     case kAllRepeat:
     case kAllMake:
-      answers_.push(kAck);
-      all_releases_ = false;
-      releases_ = false;
-      return false;
     case kAllMakeBreak:
     case kAllRepeatMakeBreak:
       answers_.push(kAck);
-      all_releases_ = true;
+      key_types_.fill(type_of(byte));
       return false;
     case kResend:
       answers_.push(last_sent_);
@@ -119,10 +126,9 @@ bool Ps2Keyboard::command(u8 byte) {
 /// False: this was no parameter of the command that waits for one.
 bool Ps2Keyboard::parameter(u8 byte) {
   const u8 command = expecting_;
-  if (command == kKeyRepeat) {
-    // A list of key codes, ended by the next command.
-    if (byte >= kSetLeds) return false;
+  if (command == kKeyRepeat || command == kKeyMakeBreak || command == kKeyMake) {
     answers_.push(kAck);
+    key_types_[byte] = type_of(command);
     return true;
   }
   expecting_ = 0;
@@ -156,66 +162,75 @@ u8 Ps2Keyboard::take_output() {
   return last_sent_;
 }
 
-/// One byte in is at most two bytes out (set 3: F0h before a code).
-unsigned Ps2Keyboard::room() const { return strokes_.room() / 2; }
-
-void Ps2Keyboard::receive(u8 byte) {
-  if (!scanning_) return;
-  switch (scan_set_) {
-    case 1: {
-      u8 code = 0;
-      if (translator_.translate(byte, code)) queue_stroke(code);
-      return;
-    }
-    case 3:
-      receive_set_three(byte);
-      return;
-    default:
-      queue_stroke(byte);
-      return;
-  }
+/// No stroke becomes longer than it came in.
+unsigned Ps2Keyboard::room() const {
+  const unsigned free = strokes_.room();
+  const unsigned kept = parser_.waiting() + kLongestStroke;
+  return free > kept ? free - kept : 0;
 }
 
-void Ps2Keyboard::receive_set_three(u8 byte) {
-  if (skip_ != 0) {
-    --skip_;
-    return;
+void Ps2Keyboard::receive(u8 byte) {
+  const std::optional<KeyStroke> stroke = parser_.take(byte);
+  if (!stroke || !scanning_) return;
+  const bool is_held = held_ && held_->same_key(*stroke);
+  if (stroke->is_release) {
+    if (is_held) held_.reset();
+  } else if (!stroke->is_pause && !stroke->is_fake_shift()) {
+    if (is_held) return;  // The host's own repetition.
+    held_ = stroke;
   }
-  switch (byte) {
-    case kExtendedPrefix:
-      extended_ = true;
-      return;
-    case kBreakPrefix:
-      release_ = true;
-      return;
-    case kPausePrefix:
-      queue_stroke(kPauseSetThree);
-      skip_ = kPauseLength - 1;
-      return;
-    default:
-      break;
-  }
-  const bool extended = extended_;
-  const bool release = release_;
-  extended_ = release_ = false;
-  // Set 2 wraps some extended keys in shifts that nobody pressed; set 3 needs none.
-  if (extended && (byte == kFakeShiftLeft || byte == kFakeShiftRight)) return;
-  const u8 code = set_three_code(byte, extended);
-  if (code == 0) return;
-  if (release) {
-    const bool reported = all_releases_ || (releases_ && set_three_releases_by_default(code));
-    if (!reported) return;
-    queue_stroke(kBreakPrefix);
-  }
-  queue_stroke(code);
+  send(*stroke, parser_.bytes());
 }
 
 /// What does not fit is lost: room() told how much may come.
-void Ps2Keyboard::queue_stroke(u8 byte) { strokes_.push(byte); }
+void Ps2Keyboard::send(const KeyStroke& stroke, std::span<const u8> bytes) {
+  if (scan_set_ == 3) return send_set_three(stroke);
+  if (strokes_.room() < bytes.size()) return;
+  for (const u8 byte : bytes) {
+    u8 code = byte;
+    if (scan_set_ == 1 && !translator_.translate(byte, code)) continue;
+    strokes_.push(code);
+  }
+}
+
+void Ps2Keyboard::send_set_three(const KeyStroke& stroke) {
+  if (stroke.is_fake_shift()) return;
+  const u8 code = stroke.is_pause ? kPauseSetThree : set_three_code(stroke.code, stroke.extended);
+  if (code == 0 || strokes_.room() < 2) return;
+  if (stroke.is_release) {
+    if ((key_types_[code] & key_type::kReleases) == 0) return;
+    strokes_.push(kBreakPrefix);
+  }
+  strokes_.push(code);
+}
+
+// --- Repetition ---
+
+/// @source  IBM PS/2 Hardware Interface Technical Reference, "Set Typematic Rate/Delay (Hex F3)"
+u64 Ps2Keyboard::repeat_delay_ns() const {
+  constexpr u64 kStepNs = 250'000'000;
+  return ((rate_ >> 5 & 3) + u64{1}) * kStepNs;
+}
+
+u64 Ps2Keyboard::repeat_period_ns() const {
+  constexpr u64 kStepNs = 4'170'000;
+  return ((rate_ & 7) + u64{8}) * (u64{1} << (rate_ >> 3 & 3)) * kStepNs;
+}
+
+void Ps2Keyboard::repeat() {
+  if (!held_ || !scanning_) return;
+  const u8 code = set_three_code(held_->code, held_->extended);
+  if (scan_set_ == 3 && (key_types_[code] & key_type::kRepeats) == 0) return;
+  // A key that is held while nobody reads must not drive out others.
+  if (strokes_.room() <= kLongestStroke) return;
+  constexpr u8 kExtendedPrefix = 0xe0;
+  const std::array<u8, 2> bytes{kExtendedPrefix, held_->code};
+  send(*held_, std::span(bytes).subspan(held_->extended ? 0 : 1));
+}
 
 void Ps2Keyboard::serialize(Archive& archive) {
   archive(answers_, strokes_, translator_, expecting_, last_sent_, leds_, rate_, scan_set_,
-          scanning_, all_releases_, releases_, extended_, release_, skip_);
+          scanning_, key_types_, parser_, held_);
 }
 
 }  // namespace doppel::devices

@@ -2,14 +2,16 @@
 
 #include "devices/byte_queue.h"
 #include "devices/endpoints.h"
+#include "devices/key_parser.h"
 #include "devices/scan_codes.h"
 
 namespace doppel::devices {
 
 /// The keyboard at the end of the cable: an MF-2 with scan sets 1, 2 and 3.
 ///
-/// Key strokes come in as raw set 2 bytes and are turned into the set the guest chose.
-/// Simplified: it does not repeat held keys itself; repeats come with the input.
+/// Key strokes come in as raw set 2 bytes and are turned into the set the guest chose. The key that
+/// was pressed last repeats as long as it is held; whoever has the clock calls repeat(). Repeats
+/// that come with the input are not taken: they follow the host's clock.
 /// @source  IBM PS/2 Hardware Interface Technical Reference, "Keyboards (101- and 102-Key)"
 class Ps2Keyboard final : public ByteReceiver {
  public:
@@ -26,6 +28,13 @@ class Ps2Keyboard final : public ByteReceiver {
   unsigned room() const override;
   void receive(u8 byte) override;
 
+  /// The key that repeats; nothing is held otherwise.
+  const std::optional<KeyStroke>& held() const { return held_; }
+  u64 repeat_delay_ns() const;
+  u64 repeat_period_ns() const;
+  /// Presses the held key once more.
+  void repeat();
+
   /// Bit 0 scroll, 1 num, 2 caps.
   u8 leds() const { return leds_; }
   void serialize(Archive& archive);
@@ -35,8 +44,8 @@ class Ps2Keyboard final : public ByteReceiver {
 
   void set_defaults();
   bool parameter(u8 byte);
-  void receive_set_three(u8 byte);
-  void queue_stroke(u8 byte);
+  void send(const KeyStroke& stroke, std::span<const u8> bytes);
+  void send_set_three(const KeyStroke& stroke);
 
   ByteQueue<16> answers_;
   ByteQueue<64> strokes_;
@@ -47,12 +56,9 @@ class Ps2Keyboard final : public ByteReceiver {
   u8 rate_ = kDefaultRate;
   u8 scan_set_ = 2;
   bool scanning_ = true;
-  bool all_releases_ = false;  // Set 3: every key reports its release.
-  bool releases_ = true;       // Set 3: any key does.
-  // Parsing set 2 input for set 3.
-  bool extended_ = false;
-  bool release_ = false;
-  u8 skip_ = 0;  // Bytes left of Pause's fixed sequence.
+  std::array<u8, 256> key_types_ = set_three_key_types();  // Of set 3, by its codes.
+  KeyParser parser_;
+  std::optional<KeyStroke> held_;
 };
 
 }  // namespace doppel::devices

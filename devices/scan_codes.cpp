@@ -95,12 +95,20 @@ u8 set_three_code(u8 set_two_code, bool extended) {
   return set_two_code;
 }
 
-bool set_three_releases_by_default(u8 set_three_code) {
-  constexpr std::array<u8, 5> kKeys{0x12, 0x59, 0x11, 0x19, 0x14};
-  for (const u8 key : kKeys) {
-    if (key == set_three_code) return true;
-  }
-  return false;
+std::array<u8, 256> set_three_key_types() {
+  // Shift, ctrl and alt on the left, shift on the right, caps lock.
+  constexpr u8 kReleasing[] = {0x12, 0x59, 0x11, 0x19, 0x14};
+  // Ctrl and alt on the right, Esc, function keys, locks, print screen, pause; insert, home, end,
+  // the page keys; the keypad without its plus.
+  constexpr u8 kMaking[] = {0x58, 0x39, 0x08, 0x07, 0x0f, 0x17, 0x1f, 0x27, 0x2f, 0x37, 0x3f,
+                            0x47, 0x4f, 0x56, 0x5e, 0x57, 0x5f, 0x62, 0x76, 0x67, 0x6e, 0x65,
+                            0x6f, 0x6d, 0x6c, 0x6b, 0x69, 0x75, 0x73, 0x72, 0x70, 0x7d, 0x74,
+                            0x7a, 0x71, 0x77, 0x7e, 0x84, 0x79};
+  std::array<u8, 256> types{};
+  types.fill(key_type::kRepeats);
+  for (const u8 key : kReleasing) types[key] = key_type::kReleases;
+  for (const u8 key : kMaking) types[key] = key_type::kMakeOnly;
+  return types;
 }
 
 }  // namespace doppel::devices

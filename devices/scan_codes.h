@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+
 #include "cpu/base/archive.h"
 #include "cpu/base/types.h"
 
@@ -23,8 +25,15 @@ class SetOneTranslator {
 /// @param extended  The set 2 code follows E0h.
 u8 set_three_code(u8 set_two_code, bool extended);
 
-/// Keys that report their release in set 3 unless told otherwise: shift, ctrl and alt on the left,
-/// caps lock.
-bool set_three_releases_by_default(u8 set_three_code);
+/// What a key does in set 3 beside telling that it was pressed.
+namespace key_type {
+inline constexpr u8 kMakeOnly = 0;
+inline constexpr u8 kRepeats = 1;
+inline constexpr u8 kReleases = 2;
+}  // namespace key_type
+
+/// The types of all keys by their set 3 codes, until software changes them.
+/// @source  IBM PS/2 Hardware Interface Technical Reference, "Scan Code Set 3"
+std::array<u8, 256> set_three_key_types();
 
 }  // namespace doppel::devices

@@ -90,6 +90,7 @@ Result<MachineConfig, Error> machine_config(const Options& options, Outputs& out
   config.lockstep = options.lockstep;
   config.board.rtc_start = options.rtc_start;
   config.board.debug_exit = options.debug_exit;
+  config.board.has_pvpanic = options.has_pvpanic;
   config.board.fw_cfg_items = options.fw_cfg_items;
   for (size_t i = 0; i < options.serial.size(); ++i) {
     DOPPEL_TRY(config.board.serial[i], outputs.open(options.serial[i]));
@@ -153,6 +154,7 @@ RunConfig run_config(const Options& options, const Console::Config& console, Out
   RunConfig config;
   config.no_reboot = options.no_reboot;
   config.no_shutdown = options.no_shutdown;
+  config.on_panic = options.on_panic;
   config.start_paused = options.start_paused;
   config.real_time = options.pace == Options::Pace::RealTime ||
                      (options.pace == Options::Pace::Auto && (front != nullptr || person_types));
@@ -212,6 +214,7 @@ Finished run_machine(const Options& options, Machine& machine, InputQueue& queue
 
 int exit_status(const Options& options, const RunOutcome& outcome) {
   if (options.qemu_exit_style && outcome.kind == RunOutcome::Kind::Failed) return 1;
+  if (options.qemu_exit_style && outcome.kind == RunOutcome::Kind::Panic) return 1;
   if (options.qemu_exit_style && outcome.kind == RunOutcome::Kind::Signal) return 0;
   return outcome.status & 0xff;
 }
@@ -242,6 +245,7 @@ Result<RunOutcome, Error> run_options(const Options& options,
   trace->reset(machine->cpu().state);
   if (!options.state_load_file.empty()) DOPPEL_TRY(load_state(*machine, options.state_load_file));
   DOPPEL_TRY(const std::unique_ptr<HostFront> front, open_front(options, *machine, queue));
+  if (front) audio->window_opened();
 
   active_trace = trace.get();
   const auto begin = std::chrono::steady_clock::now();

@@ -358,6 +358,12 @@ void Machine::request_exit(int status) {
   request({MachineRequest::Kind::Exit, ResetCause::Other, status});
 }
 
+void Machine::report_guest(GuestEvent event) {
+  using Kind = MachineRequest::Kind;
+  const Kind kind = event == GuestEvent::Panicked ? Kind::Panic : Kind::CrashLoaded;
+  request({kind, ResetCause::Other, 0});
+}
+
 void Machine::set_a20(bool on) {
   if (memory_.a20() == on) return;
   memory_.set_a20(on);

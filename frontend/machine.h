@@ -52,7 +52,7 @@ struct MachineConfig {
 
 /// What a chip asked of the machine.
 struct MachineRequest {
-  enum class Kind : u8 { Reset, Shutdown, Exit };
+  enum class Kind : u8 { Reset, Shutdown, Exit, Panic, CrashLoaded };
   Kind kind = Kind::Reset;
   devices::MachineControl::ResetCause cause = devices::MachineControl::ResetCause::Other;
   int status = 0;  ///< Exit.
@@ -169,6 +169,7 @@ class Machine final : private cpu::Environment,
   void request_reset(ResetCause cause) override;
   void request_shutdown() override;
   void request_exit(int status) override;
+  void report_guest(GuestEvent event) override;
   void set_a20(bool on) override;
   void request(const MachineRequest& wanted);
   void note_paging_mismatch(std::string what);

@@ -261,6 +261,35 @@ OptionResult apply_state_save(OptionBuilder& builder, std::string_view value) {
   return {};
 }
 
+OptionResult apply_action(OptionBuilder& builder, std::string_view value) {
+  PropertyList list(value, "");
+  const auto one_of = [&](std::string_view key, std::string_view first, std::string_view second,
+                          bool& is_second) -> OptionResult {
+    const auto text = list.take(key);
+    if (!text) return {};
+    if (*text != first && *text != second)
+      return bad(std::string(key) + "=" + *text + " is not " + std::string(first) + " or " +
+                 std::string(second));
+    is_second = *text == second;
+    return {};
+  };
+  DOPPEL_TRY(one_of("reboot", "reset", "shutdown", builder.options.no_reboot));
+  DOPPEL_TRY(one_of("shutdown", "poweroff", "pause", builder.options.no_shutdown));
+  if (const auto panic = list.take("panic")) {
+    if (*panic == "none")
+      builder.options.on_panic = PanicAction::None;
+    else if (*panic == "pause")
+      builder.options.on_panic = PanicAction::Pause;
+    else if (*panic == "shutdown")
+      builder.options.on_panic = PanicAction::Shutdown;
+    else if (*panic == "exit-failure")
+      builder.options.on_panic = PanicAction::ExitFailure;
+    else
+      return bad("panic=" + *panic + " is not none, pause, shutdown or exit-failure");
+  }
+  return refuse_leftover(list, "an action");
+}
+
 OptionResult apply_net(OptionBuilder& builder, std::string_view value) {
   (void)builder;
   return apply_nothing_but(value, "none");
@@ -304,7 +333,7 @@ constexpr OptionRow kRows[] = {
   {"serial",     "DEV",          "COM1, then COM2: stdio, mon:stdio, null, none, file:NAME, chardev:ID", apply_serial},
   {"chardev",    "stdio|file|null,id=ID[,path=F][,mux=on]", "Names something that bytes go to", apply_chardev},
   {"debugcon",   "DEV",          "Debug console on port 0xe9", apply_debugcon},
-  {"device",     "NAME[,prop=value...]", "AC97 or sb16[,audiodev=ID]; isa-debug-exit[,iobase=,iosize=]; isa-debugcon,iobase=,chardev= or file=; loader,file=,addr=[,cpu-num=0]", apply_device},
+  {"device",     "NAME[,prop=value...]", "AC97 or sb16[,audiodev=ID]; pvpanic; isa-debug-exit[,iobase=,iosize=]; isa-debugcon,iobase=,chardev= or file=; loader,file=,addr=[,cpu-num=0]", apply_device},
   {"global",     "isa-debugcon.iobase=PORT", "Default port of debug consoles", apply_global},
   {"audiodev",   "sdl|wav|none,id=ID[,path=F][,out.frequency=HZ]", "Names something that hears sound: the host's loudspeaker, a WAV file, nobody", apply_audiodev},
   {"audio",      "sdl|wav|none[,model=AC97|sb16][,path=F]", "The same with a sound card on it", apply_audio},
@@ -321,6 +350,7 @@ constexpr OptionRow kRows[] = {
 
   {"no-reboot",  "",             "A reset ends the run; a triple fault is status 120", FLAG(options.no_reboot)},
   {"no-shutdown", "",            "Stop, but stay, when the guest shuts down", FLAG(options.no_shutdown)},
+  {"action",     "panic=none|pause|shutdown|exit-failure[,reboot=reset|shutdown][,shutdown=poweroff|pause]", "What follows when the guest panics (exit-failure: status 118), resets, switches off", apply_action},
   {"S",          "",             "Start stopped; the monitor's cont goes on", FLAG(options.start_paused)},
   {"icount",     "shift=N[,sleep=on|off]", "An instruction takes 2^N ns (0 by default); sleep: whether an idle machine waits in real time", apply_icount},
   {"rtc",        "base=utc|localtime|DATE", "Start of the calendar clock; 2024-01-01 by default", apply_rtc},
@@ -435,7 +465,7 @@ std::string help_text() {
   text +=
       "\nExit status: 0 shutdown, odd: the guest's isa-debug-exit, 2 command line, 4 internal "
       "error,\n"
-      "110 a script's text did not come, 112 replay diverged, 116 deadlock, 120 triple fault, 122 virtual time limit, 124 host time "
+      "110 a script's text did not come, 112 replay diverged, 116 deadlock, 118 guest panic, 120 triple fault, 122 virtual time limit, 124 host time "
       "limit.\n";
   return text;
 }

@@ -20,6 +20,7 @@
 #include "frontend/engine_choice.h"
 #include "frontend/host_front.h"
 #include "frontend/machine.h"
+#include "frontend/run_loop.h"
 
 namespace doppel::frontend {
 
@@ -82,6 +83,7 @@ struct Options {
   };
   std::vector<DebugConsole> debug_consoles;
   std::optional<devices::BoardConfig::DebugExit> debug_exit;
+  bool has_pvpanic = false;
   std::vector<devices::BoardConfig::FwCfgItem> fw_cfg_items;
 
   // What a person sees.
@@ -97,6 +99,7 @@ struct Options {
   // How it runs.
   bool no_reboot = false;
   bool no_shutdown = false;
+  PanicAction on_panic = PanicAction::ExitFailure;
   bool start_paused = false;
   unsigned icount_shift = 0;
   enum class Pace : u8 { Auto, Jump, RealTime };

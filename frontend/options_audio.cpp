@@ -91,7 +91,8 @@ OptionResult attach_sound_card(OptionBuilder& builder, PropertyList& list,
 }
 
 OptionResult finish_audio(OptionBuilder& builder) {
-  const AudioOptions& audio = builder.options.audio;
+  AudioOptions& audio = builder.options.audio;
+  audio.follows_window = builder.options.display != Options::Display::None;
   const auto check = [&](const std::string& id, std::string_view option) -> OptionResult {
     const bool known =
         id.empty() || std::any_of(audio.backends.begin(), audio.backends.end(),

@@ -150,6 +150,10 @@ OptionResult apply_device(OptionBuilder& builder, std::string_view value) {
   const std::string driver = list.take("driver").value_or("");
   if (driver == "isa-debug-exit") return debug_exit_device(builder, list);
   if (driver == "loader") return loader_device(builder, list);
+  if (driver == "pvpanic") {
+    builder.options.has_pvpanic = true;
+    return refuse_leftover(list, driver);
+  }
   if (driver == "isa-debugcon") {
     builder.debug_console_devices.emplace_back(value);
     return {};
@@ -161,7 +165,7 @@ OptionResult apply_device(OptionBuilder& builder, std::string_view value) {
   }
   if (is_sound_card(driver)) return attach_sound_card(builder, list, driver);
   return bad("there is no device '" + driver +
-             "' (ide-hd, ide-cd, floppy, AC97, sb16, isa-debug-exit, isa-debugcon, loader)");
+             "' (ide-hd, ide-cd, floppy, AC97, sb16, pvpanic, isa-debug-exit, isa-debugcon, loader)");
 }
 
 OptionResult apply_global(OptionBuilder& builder, std::string_view value) {

@@ -32,6 +32,7 @@ constexpr u64 kDeathWatch = 1'000'000'000;
 constexpr int kStatusNotSeen = 110;
 constexpr int kStatusDiverged = 112;
 constexpr int kStatusDeadlock = 116;
+constexpr int kStatusPanic = 118;
 constexpr int kStatusTripleFault = 120;
 constexpr int kStatusVirtualLimit = 122;
 constexpr int kStatusHostLimit = 124;
@@ -70,6 +71,8 @@ const char* RunOutcome::name() const {
       return "reset";
     case Kind::DebugExit:
       return "debug_exit";
+    case Kind::Panic:
+      return "guest_panic";
     case Kind::Quit:
       return "quit";
     case Kind::Signal:
@@ -164,6 +167,11 @@ RunLoop::Ending RunLoop::take_request() {
   switch (request->kind) {
     case MachineRequest::Kind::Exit:
       return ending(Kind::DebugExit, request->status, "the guest wrote to isa-debug-exit");
+    case MachineRequest::Kind::Panic:
+      return after_panic();
+    case MachineRequest::Kind::CrashLoaded:
+      log::warn("machine", "the guest crashed, and its crash kernel takes over");
+      break;
     case MachineRequest::Kind::Shutdown:
       if (!config_.no_shutdown)
         return ending(Kind::Shutdown, 0, "the guest switched the machine off");
@@ -184,6 +192,24 @@ void RunLoop::reset_machine() {
   ++resets_;
   machine_.reset();
   if (config_.after_reset) config_.after_reset();
+}
+
+RunLoop::Ending RunLoop::after_panic() {
+  constexpr const char* kSaid = "the guest says that it panicked (pvpanic)";
+  switch (config_.on_panic) {
+    case PanicAction::None:
+      log::warn("machine", "%s", kSaid);
+      return std::nullopt;
+    case PanicAction::Pause:
+      log::warn("machine", "%s; it is stopped", kSaid);
+      paused_ = true;
+      return wait_paused();
+    case PanicAction::Shutdown:
+      return ending(Kind::Shutdown, 0, kSaid);
+    case PanicAction::ExitFailure:
+      break;
+  }
+  return ending(Kind::Panic, kStatusPanic, kSaid);
 }
 
 RunLoop::Ending RunLoop::after_triple_fault() {

@@ -22,9 +22,13 @@
 
 namespace doppel::frontend {
 
+/// What follows when a guest says that it crashed (-action panic=).
+enum class PanicAction : u8 { None, Pause, Shutdown, ExitFailure };
+
 struct RunConfig {
   bool no_reboot = false;
   bool no_shutdown = false;
+  PanicAction on_panic = PanicAction::ExitFailure;
   bool start_paused = false;
   bool real_time = false;      ///< An idle machine waits as long as its virtual time takes.
   bool keep_pace = false;      ///< A busy one neither runs ahead of the host's time nor falls behind.
@@ -49,6 +53,7 @@ struct RunOutcome {
     Shutdown,   ///< The guest switched the machine off.
     Reset,      ///< The guest reset the machine, and -no-reboot.
     DebugExit,  ///< isa-debug-exit.
+    Panic,      ///< The guest said so (pvpanic).
     Quit,       ///< The person ended it.
     Signal,
     TripleFault,
@@ -71,7 +76,7 @@ struct RunOutcome {
   const char* name() const;
   /// The guest died: somebody will want to know of what.
   bool is_death() const {
-    return kind == Kind::TripleFault || kind == Kind::OutsideMemory || kind == Kind::Deadlock;
+    return kind == Kind::Panic || kind == Kind::TripleFault || kind == Kind::OutsideMemory || kind == Kind::Deadlock;
   }
 };
 
@@ -95,6 +100,7 @@ class RunLoop {
   RunOutcome run_to_end();
   Ending look_around();
   Ending take_request();
+  Ending after_panic();
   Ending after_triple_fault();
   Ending check_engines();
   Ending check_limits();

@@ -29,6 +29,8 @@ struct AudioOptions {
   };
   std::vector<Card> cards;
   std::string speaker_audiodev;
+  /// Where there is a window and no backend, the host's loudspeaker is the default.
+  bool follows_window = false;
 };
 
 class AudioDevices {
@@ -38,6 +40,8 @@ class AudioDevices {
 
   /// A wire into the device of this id; null if nobody listens there.
   devices::AudioSink* plug(const std::string& id);
+  /// There is a window, and somebody in front of it who hears.
+  void window_opened();
   /// What was said last is heard too.
   void flush();
 
@@ -46,9 +50,11 @@ class AudioDevices {
     std::unique_ptr<AudioOutput> output;
     std::unique_ptr<Mixer> mixer;  // Flushes into the output before that goes.
   };
+  class WindowOutput;
   AudioDevices() = default;
 
   std::map<std::string, Line> lines_;
+  WindowOutput* window_output_ = nullptr;  // Of the line that follows the window; null: none does.
   std::string default_id_;
 };
 

@@ -195,8 +195,7 @@ void Window::take_key(const SDL_KeyboardEvent& event) {
   std::vector<u8> bytes;
   if (event.type == SDL_KEYUP) {
     keyboard_.release(*key, bytes);
-  } else if (event.repeat == 0 || keyboard_.is_held(*key)) {
-    // A key that was let go on the guest's side does not come back by repeating.
+  } else if (event.repeat == 0) {  // The guest's keyboard repeats by itself.
     keyboard_.press(*key, bytes);
   }
   send_keys(bytes);

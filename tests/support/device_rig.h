@@ -27,10 +27,12 @@ struct RecordingControl final : devices::MachineControl {
   std::vector<ResetCause> resets;
   unsigned shutdowns = 0;
   std::vector<int> exits;
+  std::vector<GuestEvent> guest_events;
   std::vector<bool> a20_changes;
   void request_reset(ResetCause cause) override { resets.push_back(cause); }
   void request_shutdown() override { ++shutdowns; }
   void request_exit(int status) override { exits.push_back(status); }
+  void report_guest(GuestEvent event) override { guest_events.push_back(event); }
   void set_a20(bool on) override { a20_changes.push_back(on); }
 };
 
