@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "cpu/base/bits.h"
-
 namespace doppel::devices {
 
 namespace {

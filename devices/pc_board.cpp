@@ -53,6 +53,7 @@ PcBoard::Parts::Parts(const BoardConfig& board_config, mmu::PhysicalMemory& phys
                                    rtc_gate.set_open(!on);
                                  }}),
       pci(reset_port),
+      pci_host(physical_memory),
       piix3([this](unsigned irq) -> IrqLine& { return isa[irq & 15].source(kFromPirq); }),
       piix4_pm(kAcpiPm),
       ide(physical_memory, port_map, time, isa[kIrqIde[0]].source(kFromChip),
@@ -278,6 +279,7 @@ PcBoard::PcBoard(const BoardConfig& config, mmu::PhysicalMemory& memory, mmu::Io
 PcBoard::~PcBoard() = default;
 
 void PcBoard::reset() { parts_->reset(); }
+void PcBoard::show_rom_segments() { parts_->pci_host.show_segments(); }
 void PcBoard::serialize(Archive& archive) { parts_->serialize(archive); }
 
 // --- The processor's side ---------------------------------------------------------------------

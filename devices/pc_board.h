@@ -148,6 +148,8 @@ class PcBoard {
   std::vector<u8> post_codes() const;
 
   void serialize(Archive& archive);
+  /// Makes memory between C0000h and FFFFFh what the host bridge says.
+  void show_rom_segments();
 
  private:
   struct Parts;

@@ -4,7 +4,6 @@
 #include <string_view>
 #include <utility>
 
-#include "cpu/base/bits.h"
 #include "cpu/base/log.h"
 
 namespace doppel::devices {

@@ -19,11 +19,15 @@ namespace {
 
 u64 pages(u64 size_bytes) { return (size_bytes + kPageSize - 1) / kPageSize; }
 
+/// As much of the firmware as is shown below 1 MiB.
+constexpr u64 kLowFirmware = u64{128} << 10;
+
 u64 own_frames(const MachineConfig& config) {
   // With the RAM below 1 MiB of a machine that was given less.
   const u64 cards = config.board.has_vga ? devices::PcBoard::kVideoMemoryBytes : 0;
   return std::max(pages(config.ram_bytes), pages(layout::kHighRam)) +
-         pages(config.firmware.size()) + pages(cards);
+         pages(config.firmware.size()) + pages(cards) +
+         (config.firmware.empty() ? 0 : pages(layout::kHighRam - layout::kRomArea));
 }
 
 /// The TSC runs at 1 GHz whatever an instruction costs.
@@ -92,22 +96,28 @@ Result<void, Error> Machine::lay_out_memory() {
   if (ram > layout::kPciHole) {
     fits = fits && pmap_.add_ram(PhysAddr(layout::kFourGib), ram - layout::kPciHole);
   }
-  fits = fits && pmap_.add_ram(PhysAddr(layout::kRomArea), layout::kHighRam - layout::kRomArea);
+  // Without firmware there is RAM where it would be.
+  const u64 rom_area = layout::kHighRam - layout::kRomArea;
+  if (config_.firmware.empty()) fits = fits && pmap_.add_ram(PhysAddr(layout::kRomArea), rom_area);
   if (!fits) return Error{"-m: the memory cannot be laid out"};
-  if (config_.firmware.empty()) return {};
-  const u64 size = pages(config_.firmware.size()) * kPageSize;
-  return pmap_.add_rom(PhysAddr(layout::kFourGib - size), config_.firmware.data(),
-                       config_.firmware.size());
+  return place_firmware();
 }
 
-/// Below 1 MiB stands what the ROM has in its last 256 KiB.
-/// Simplified: it is RAM from the start, which the PAM registers of the chipset would only switch
-/// in (firmware copies itself there first).
-void Machine::place_firmware() {
-  const std::span<const u8> rom(config_.firmware);
-  if (rom.empty()) return;
-  const u64 size = std::min<u64>(rom.size(), layout::kHighRam - layout::kRomArea);
-  memory_.write_bytes(PhysAddr(layout::kHighRam - size), rom.last(size));
+/// The chip ends at 4 GiB, and its last 128 KiB are at the end of the first MiB too. What else of
+/// the ROM area has no chip reads as ones, as an empty socket does; behind all of it is the RAM that
+/// the host bridge can switch in.
+Result<void, Error> Machine::place_firmware() {
+  const std::vector<u8>& rom = config_.firmware;
+  if (rom.empty()) return {};
+  const u64 size = pages(rom.size()) * kPageSize;
+  DOPPEL_TRY(pmap_.add_rom(PhysAddr(layout::kFourGib - size), rom.data(), rom.size()));
+  const u64 shown = std::min(size, kLowFirmware);
+  const u64 sockets = layout::kHighRam - layout::kRomArea - shown;
+  const std::vector<u8> nothing(sockets, 0xff);
+  DOPPEL_TRY(pmap_.add_rom(PhysAddr(layout::kRomArea), nothing.data(), nothing.size()));
+  if (!pmap_.alias_rom(PhysAddr(layout::kHighRam - shown), PhysAddr(layout::kFourGib - shown), shown))
+    return Error{"-bios: the firmware cannot be shown below 1 MiB"};
+  return {};
 }
 
 loaders::BootContext Machine::boot_context() {
@@ -201,7 +211,6 @@ void Machine::reset_alone() {
   board_->reset();
   cpu_->reset();
   if (boot_plan_.entry.mode == loaders::Entry::Mode::Reset) {
-    place_firmware();
     for (const loaders::Piece& piece : boot_plan_.pieces)
       memory_.write_bytes(piece.address, piece.bytes);
   } else {
@@ -239,6 +248,10 @@ void Machine::serialize_alone(Archive& archive) {
 void Machine::become(Machine& other) {
   // Stores go past A20 here, and tell whoever tracks a page.
   memory_.set_a20(true);
+  // So do those to RAM behind ROM, while both machines show it.
+  const u64 rom_area = layout::kHighRam - layout::kRomArea;
+  for (Machine* const machine : {this, &other})
+    (void)machine->pmap_.set_rom_shadow(PhysAddr(layout::kRomArea), rom_area, mmu::RomShadow::Ram);
   static constexpr u8 kZeros[kPageSize] = {};
   const auto take_page = [&](PhysAddr page, const u8* wanted) {
     const u8* const mine = pmap_.peek(page);
@@ -264,6 +277,7 @@ void Machine::become(Machine& other) {
   copy(*other.cpu_, *cpu_);
   memory_.set_a20(other.memory_.a20());
   copy(*other.board_, *board_);
+  for (Machine* const machine : {this, &other}) machine->board_->show_rom_segments();
   request_ = other.request_;
   cpu_->mmu.flush_all();
   cpu_->attention = true;

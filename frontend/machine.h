@@ -141,7 +141,7 @@ class Machine final : private cpu::Environment,
  private:
   Machine(const MachineConfig& config, mmu::MachineMemory& pool);
   Result<void, Error> lay_out_memory();
-  void place_firmware();
+  Result<void, Error> place_firmware();
 
   // cpu::Environment
   u64 read_port(u16 port, Width width) override;

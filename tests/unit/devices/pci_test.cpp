@@ -5,6 +5,7 @@
 #include "devices/pci_host.h"
 #include "devices/piix3.h"
 #include "tests/support/device_rig.h"
+#include "tests/unit/mmu/test_memory.h"
 
 namespace doppel::devices {
 namespace {
@@ -34,7 +35,8 @@ struct System {
   mmu::IoMap memory;
   Registers reset_port;
   PciBus bus{reset_port};
-  PciHost host;
+  mmu::TestMemory ram;
+  PciHost host{ram.physical};
   Card card{ports, memory};
 
   System() {

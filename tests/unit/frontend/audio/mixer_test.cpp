@@ -16,7 +16,7 @@ using devices::AudioFrame;
 constexpr u64 kSecond = 1'000'000'000;
 
 struct Recorded final : AudioOutput {
-  explicit Recorded(unsigned rate) : rate(rate) {}
+  explicit Recorded(unsigned hz) : rate(hz) {}
   unsigned rate_hz() const override { return rate; }
   void write(std::span<const AudioFrame> more) override {
     frames.insert(frames.end(), more.begin(), more.end());

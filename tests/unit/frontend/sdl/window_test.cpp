@@ -141,14 +141,14 @@ TEST_CASE("window: keys become set 2 bytes, with E0 and F0 where they belong") {
   CHECK(rig.got("keyboard") == "1cf01ce071e0f071");
 }
 
-TEST_CASE("window: a held key repeats, and a key that was let go does not come back by repeating") {
+TEST_CASE("window: the host's repeats are not passed on: the guest's keyboard makes its own") {
   WindowRig rig;
   rig.key(SDL_SCANCODE_A, true);
   rig.key(SDL_SCANCODE_A, true, KMOD_NONE, true);
   rig.window_event(SDL_WINDOWEVENT_FOCUS_LOST);
   rig.key(SDL_SCANCODE_A, true, KMOD_NONE, true);
   rig.key(SDL_SCANCODE_A, false);
-  CHECK(rig.got("keyboard") == "1c1cf01c");
+  CHECK(rig.got("keyboard") == "1cf01c");
 }
 
 TEST_CASE("window: losing the focus lets go of keys and mouse buttons") {
