@@ -24,6 +24,7 @@ PcBoard::Parts::Parts(const BoardConfig& board_config, mmu::PhysicalMemory& phys
       ports(port_map),
       processor(processor_lines),
       tsc(time, board_config.tsc_hz),
+      apic_messages(apic_bus, physical_memory),
       apic_window(*this),
       pic_output(*this),
       pic(pic_output),
@@ -77,6 +78,7 @@ PcBoard::Parts::Parts(const BoardConfig& board_config, mmu::PhysicalMemory& phys
   fit_display();
   fit_sound();
   fit_pvpanic(control);
+  fit_virtio();
   for (auto& console : debug_consoles) devices.push_back(console.get());
   if (debug_exit) devices.push_back(debug_exit.get());
   devices.push_back(&pic);
@@ -110,6 +112,7 @@ void PcBoard::Parts::fit_drives() {
   for (const BoardConfig::Drive& drive : config.drives) {
     const std::string place = std::to_string(drive.place);
     const unsigned channel = drive.place / 2;
+    name_boot_drive(drive);
     switch (drive.kind) {
       case BoardConfig::Drive::Kind::HardDisk:
         DOPPEL_CHECK(drive.medium != nullptr, "a hard disk without its platters");
@@ -129,6 +132,8 @@ void PcBoard::Parts::fit_drives() {
           log::warn("board", "floppy drive %u cannot take its disk", drive.place);
         }
         break;
+      case BoardConfig::Drive::Kind::VirtioDisk:
+        break;  // fit_virtio()
     }
   }
 }
@@ -307,7 +312,15 @@ ByteReceiver& PcBoard::serial_input(unsigned port) {
 }
 ByteReceiver& PcBoard::keyboard_input() { return parts_->keyboard.keyboard_input(); }
 DisplaySource* PcBoard::display() { return parts_->vga ? &parts_->vga->adapter() : nullptr; }
-u64 PcBoard::disk_sectors_moved() const { return parts_->ide.sectors_moved(); }
+u64 PcBoard::disk_sectors_moved() const {
+  u64 sum = parts_->ide.sectors_moved();
+  for (const VirtioBlock* disk : parts_->virtio_disks) sum += disk->sectors_moved();
+  return sum;
+}
+ByteReceiver& PcBoard::console_input() {
+  if (parts_->virtio_consoles.empty()) return parts_->no_receiver;
+  return parts_->virtio_consoles.front()->receiver();
+}
 ByteReceiver& PcBoard::mouse_input() { return parts_->keyboard.mouse_input(); }
 void PcBoard::press_power_button() { parts_->acpi.press_power_button(); }
 

@@ -49,11 +49,12 @@ struct BoardConfig {
   bool has_pvpanic = false;
   /// A drive and its medium; null: nothing in it.
   struct Drive {
-    enum class Kind : u8 { HardDisk, Cdrom, Floppy };
+    enum class Kind : u8 { HardDisk, Cdrom, Floppy, VirtioDisk };
     Kind kind = Kind::HardDisk;
-    unsigned place = 0;  ///< IDE: channel * 2 + unit; floppy: A is 0.
+    unsigned place = 0;  ///< IDE: channel * 2 + unit; floppy: A is 0; virtio: a number of its own.
     std::shared_ptr<BlockBackend> medium;
     std::string serial;
+    std::optional<unsigned> boot_index;  ///< Firmware tries the lowest first.
   };
   std::vector<Drive> drives;
   /// A network card in a PCI slot, in this order.
@@ -70,6 +71,11 @@ struct BoardConfig {
     AudioSink* sink = nullptr;  ///< Null: nobody hears it. Must outlive the board.
   };
   std::vector<SoundCard> sound_cards;
+  /// Consoles on virtio queues, hvc0 first; a null sink: its bytes go nowhere.
+  std::vector<ByteSink*> virtio_consoles;
+  unsigned virtio_rngs = 0;
+  /// What random bytes for the guest are made of.
+  u64 seed = 0;
   /// What firmware tries to boot from: letters a (floppy), c (hard disk), d (CD-ROM), n (network).
   std::string boot_order = "cad";
   std::string boot_once;  ///< Until the first reset.
@@ -97,6 +103,8 @@ class PcBoard {
  public:
   /// What a display adapter takes of the machine's memory pool.
   static constexpr u64 kVideoMemoryBytes = u64{16} << 20;
+  /// Virtio disks, consoles and random numbers, and network cards: there are not more slots.
+  static constexpr unsigned kMostCards = 29;
 
   /// References must outlive the board.
   PcBoard(const BoardConfig& config, mmu::PhysicalMemory& memory, mmu::IoMap& ports,
@@ -131,6 +139,8 @@ class PcBoard {
 
   /// COM1 = 0, COM2 = 1.
   ByteReceiver& serial_input(unsigned port);
+  /// What is typed at the first virtio console; without one there is never room.
+  ByteReceiver& console_input();
   /// Key strokes as raw scan set 2 bytes.
   ByteReceiver& keyboard_input();
   /// What the display adapter shows; null: there is none.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <utility>
 
 #include "devices/acpi_tables.h"
@@ -113,6 +114,15 @@ void PcBoard::Parts::describe_machine() {
     append(e820, 1, 4);
   }
   fw_cfg.add_file("etc/e820", std::move(e820));
+  if (!boot_paths.empty()) {
+    std::vector<u8> order;
+    for (const auto& [index, path] : boot_paths) {
+      order.insert(order.end(), path.begin(), path.end());
+      order.push_back('\n');
+    }
+    order.back() = 0;
+    fw_cfg.add_file("bootorder", std::move(order));
+  }
   add_acpi_files(fw_cfg, acpi_config());
   add_smbios_files(fw_cfg, {.ram_bytes = config.ram_bytes, .cpus = cpus});
   for (const BoardConfig::FwCfgItem& item : config.fw_cfg_items) {
@@ -121,6 +131,26 @@ void PcBoard::Parts::describe_machine() {
   for (const BoardConfig::FwCfgNumbered& item : config.fw_cfg_numbered) {
     fw_cfg.add_key(item.key, item.bytes);
   }
+}
+
+/// @source  SeaBIOS documentation, "Runtime config": the paths of Open Firmware
+void PcBoard::Parts::name_boot_drive(const BoardConfig::Drive& drive) {
+  if (!drive.boot_index) return;
+  char path[64] = "";
+  switch (drive.kind) {
+    case BoardConfig::Drive::Kind::HardDisk:
+    case BoardConfig::Drive::Kind::Cdrom:
+      std::snprintf(path, sizeof path, "/pci@i0cf8/ide@%x,1/drive@%x/disk@%x", kSlotBridge,
+                    drive.place / 2, drive.place % 2);
+      break;
+    case BoardConfig::Drive::Kind::Floppy:
+      std::snprintf(path, sizeof path, "/pci@i0cf8/isa@%x/fdc@%04x/floppy@%x", kSlotBridge, kFloppy,
+                    drive.place);
+      break;
+    case BoardConfig::Drive::Kind::VirtioDisk:
+      return;  // It has a slot of its own.
+  }
+  boot_paths.emplace(*drive.boot_index, path);
 }
 
 void PcBoard::Parts::write_boot_order(const std::string& order) {

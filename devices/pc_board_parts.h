@@ -7,6 +7,7 @@
 //     PIRQ router-+                 +--> I/O APIC --bus----> local APIC --INTR--> processor
 
 #include <array>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "devices/ac97.h"
 #include "devices/acpi_pm.h"
 #include "devices/acpi_tables.h"
+#include "devices/apic_messages.h"
 #include "devices/coprocessor_error.h"
 #include "devices/debug_exit.h"
 #include "devices/debug_port.h"
@@ -27,6 +29,7 @@
 #include "devices/lapic.h"
 #include "devices/pc_board.h"
 #include "devices/pc_speaker.h"
+#include "devices/pc_layout.h"
 #include "devices/pci.h"
 #include "devices/pci_host.h"
 #include "devices/pic_8259.h"
@@ -42,6 +45,9 @@
 #include "devices/timestamp_counter.h"
 #include "devices/uart_16550.h"
 #include "devices/vga.h"
+#include "devices/virtio_block.h"
+#include "devices/virtio_console.h"
+#include "devices/virtio_pci.h"
 
 namespace doppel::devices {
 
@@ -67,8 +73,15 @@ struct PcBoard::Parts final : LocalApicHost {
   /// pc_board_sound.cpp
   void fit_sound();
   void fit_pvpanic(MachineControl& control);
+  /// Everything on virtio queues (pc_board_virtio.cpp).
+  void fit_virtio();
+  void fit_virtio_disk(const BoardConfig::Drive& drive);
+  /// In the next free slot, which it gives.
+  unsigned plug_virtio(std::string name, std::unique_ptr<VirtioDevice> device);
   AcpiTablesConfig acpi_config() const;
   void write_boot_order(const std::string& order);
+  /// How firmware calls a drive on the south bridge, if it has a place in the order.
+  void name_boot_drive(const BoardConfig::Drive& drive);
 
   /// Sources of a shared ISA line.
   enum Source : unsigned { kFromChip, kFromPirq, kFromHpet, kFromSound };
@@ -84,6 +97,13 @@ struct PcBoard::Parts final : LocalApicHost {
 
    private:
     Parts& parts_;
+  };
+
+  /// Takes nothing.
+  class NoReceiver final : public ByteReceiver {
+   public:
+    unsigned room() const override { return 0; }
+    void receive(u8) override {}
   };
 
   /// The page of the processor whose turn it is: every one sees its own local APIC there.
@@ -119,6 +139,7 @@ struct PcBoard::Parts final : LocalApicHost {
 
   TimestampCounter tsc;
   ApicBus apic_bus;
+  ApicMessages apic_messages;
   std::vector<std::unique_ptr<LocalApic>> lapics;
   size_t current = 0;
   ApicWindow apic_window;
@@ -159,6 +180,14 @@ struct PcBoard::Parts final : LocalApicHost {
   std::unique_ptr<Ac97> ac97;
   std::unique_ptr<Sb16> sb16;
   std::unique_ptr<PvPanic> pvpanic;
+  unsigned next_slot = layout::kSlotFirstCard;
+  std::vector<std::unique_ptr<VirtioPci>> virtio_cards;
+  std::vector<VirtioBlock*> virtio_disks;
+  std::vector<VirtioConsole*> virtio_consoles;
+  std::vector<NetworkCard*> network_cards;
+  NoReceiver no_receiver;
+  /// Firmware's names of what has a boot index, by that index.
+  std::multimap<unsigned, std::string> boot_paths;
   ShutdownPort8900 shutdown_port;
   std::vector<std::unique_ptr<DebugConsole>> debug_consoles;
   std::unique_ptr<DebugExit> debug_exit;

@@ -63,6 +63,14 @@ void PciFunction::write_config(unsigned offset, unsigned size_bytes, u32 value) 
   config_written(offset & 0xff, size_bytes);
 }
 
+u64 PciFunction::read_config(unsigned offset, unsigned size_bytes) {
+  config_reading(offset & 0xff, size_bytes);
+  u64 value = 0;
+  for (unsigned i = 0; i < size_bytes; ++i) value |= u64{read_config(offset + i)} << (8 * i);
+  return value;
+}
+
+void PciFunction::config_reading(unsigned, unsigned) {}
 void PciFunction::config_written(unsigned, unsigned) {}
 
 void PciFunction::add_bar(unsigned index, BarKind kind, u64 size_bytes, mmu::IoMap& map,
@@ -198,14 +206,10 @@ void PciBus::AddressPorts::write(u64 offset, Width width, u64 value) {
 }
 
 u64 PciBus::DataPorts::read(u64 offset, Width width) {
-  const PciFunction* device = bus_.selected();
+  PciFunction* device = bus_.selected();
   if (device == nullptr) return all_ones(width);
-  u64 value = 0;
-  for (unsigned i = 0; i < bytes(width); ++i) {
-    const unsigned at = bus_.register_offset() + (static_cast<unsigned>(offset) & 3) + i;
-    value |= u64{device->read_config(at)} << (8 * i);
-  }
-  return value;
+  return device->read_config(bus_.register_offset() + (static_cast<unsigned>(offset) & 3),
+                             bytes(width));
 }
 
 void PciBus::DataPorts::write(u64 offset, Width width, u64 value) {

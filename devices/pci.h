@@ -58,6 +58,8 @@ class PciFunction : public Device {
   };
   PciFunction(std::string name, const Identity& identity);
 
+  /// As software reads `size_bytes` (1 to 8), little endian.
+  u64 read_config(unsigned offset, unsigned size_bytes);
   u8 read_config(unsigned offset) const { return config_[offset & 0xff]; }
   /// Writes `size_bytes` (1, 2 or 4) little endian; bits that are not writable keep their values.
   void write_config(unsigned offset, unsigned size_bytes, u32 value);
@@ -89,6 +91,8 @@ class PciFunction : public Device {
   u16 config_word(unsigned offset) const;
   u32 config_dword(unsigned offset) const;
 
+  /// Before software reads bytes [offset, offset + size).
+  virtual void config_reading(unsigned offset, unsigned size_bytes);
   /// After software wrote bytes [offset, offset + size).
   virtual void config_written(unsigned offset, unsigned size_bytes);
 

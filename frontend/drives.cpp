@@ -14,6 +14,7 @@ using devices::BoardConfig;
 
 BoardConfig::Drive::Kind kind_of(const DriveOptions& drive) {
   if (drive.bus == DriveOptions::Bus::Floppy) return BoardConfig::Drive::Kind::Floppy;
+  if (drive.bus == DriveOptions::Bus::Virtio) return BoardConfig::Drive::Kind::VirtioDisk;
   return drive.is_cdrom ? BoardConfig::Drive::Kind::Cdrom : BoardConfig::Drive::Kind::HardDisk;
 }
 
@@ -61,7 +62,7 @@ Result<std::vector<BoardConfig::Drive>, Error> open_drives(const Options& option
   std::vector<BoardConfig::Drive> drives;
   for (const DriveOptions& wanted : options.drives) {
     if (wanted.bus == DriveOptions::Bus::None) continue;  // Named, and connected to nothing.
-    BoardConfig::Drive drive{.kind = kind_of(wanted), .place = wanted.index.value_or(0), .medium = nullptr, .serial = wanted.serial};
+    BoardConfig::Drive drive{.kind = kind_of(wanted), .place = wanted.index.value_or(0), .medium = nullptr, .serial = wanted.serial, .boot_index = wanted.boot_index};
     if (!wanted.path.empty()) {
       DOPPEL_TRY(std::unique_ptr<devices::BlockBackend> image,
                  devices::open_disk_image({.path = wanted.path, .format = wanted.format, .read_only = wanted.read_only, .snapshot = wanted.snapshot}));

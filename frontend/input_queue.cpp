@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* kHeading = "doppel-input 2";
 constexpr const char* kOldHeading = "doppel-input 1";
-constexpr const char* kNames[] = {"serial0", "serial1", "keyboard", "mouse", "reset", "power", "time"};
+constexpr const char* kNames[] = {"serial0", "serial1", "keyboard", "mouse", "console", "reset", "power", "time"};
 constexpr size_t kMouseEvent = devices::Keyboard8042::kMouseEventBytes;
 constexpr size_t kMostWaiting = 1 << 20;
 
@@ -28,6 +28,8 @@ InputPort port_of(InputQueue::Target target) {
       return InputPort::Keyboard;
     case InputQueue::Target::Mouse:
       return InputPort::Mouse;
+    case InputQueue::Target::Console:
+      return InputPort::Console;
     default:
       return InputPort::Serial0;
   }

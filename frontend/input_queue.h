@@ -19,6 +19,7 @@
 //     mouse              whole events of six bytes: motion to the right and down as 16 bits each,
 //                        lowest byte first, the wheel (positive: away from the hand), the buttons
 //                        held (bit 0 left, 1 right, 2 middle, 3 and 4 side)
+//     console            bytes typed at a virtio console
 //     reset, power       the buttons of the case; no bytes: "-"
 //     time               eight bytes, lowest first: virtual time jumps to this moment, because a
 //                        person is watching and the machine was too slow
@@ -47,8 +48,8 @@ class Machine;
 
 class InputQueue {
  public:
-  enum class Target : u8 { Serial0, Serial1, Keyboard, Mouse, Reset, Power, Time };
-  static constexpr unsigned kReceivers = 4;  ///< Targets that take bytes.
+  enum class Target : u8 { Serial0, Serial1, Keyboard, Mouse, Console, Reset, Power, Time };
+  static constexpr unsigned kReceivers = 5;  ///< Targets that take bytes.
 
   InputQueue() = default;
   ~InputQueue();

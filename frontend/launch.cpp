@@ -95,6 +95,11 @@ Result<MachineConfig, Error> machine_config(const Options& options, Outputs& out
   for (size_t i = 0; i < options.serial.size(); ++i) {
     DOPPEL_TRY(config.board.serial[i], outputs.open(options.serial[i]));
   }
+  for (const CharacterTarget& target : options.virtio_consoles) {
+    DOPPEL_TRY(devices::ByteSink * sink, outputs.open(target));
+    config.board.virtio_consoles.push_back(sink);
+  }
+  config.board.virtio_rngs = options.virtio_rngs;
   for (const Options::DebugConsole& console : options.debug_consoles) {
     DOPPEL_TRY(devices::ByteSink * sink, outputs.open(console.target));
     config.board.debug_consoles.push_back({console.port, sink, console.readback});
@@ -137,13 +142,16 @@ Result<void, Error> prepare_boot(const Options& options, Machine& machine) {
 
 Console::Config console_config(const Options& options) {
   Console::Config config;
-  for (size_t i = 0; i < options.serial.size(); ++i) {
-    const CharacterTarget& target = options.serial[i];
-    if (target.kind != CharacterTarget::Kind::Stdio || config.reads_input) continue;
+  const auto reads = [&config](const CharacterTarget& target, InputQueue::Target to) {
+    if (target.kind != CharacterTarget::Kind::Stdio || config.reads_input) return;
     config.reads_input = true;
     config.multiplexed = target.monitor;
-    config.target = i == 0 ? InputQueue::Target::Serial0 : InputQueue::Target::Serial1;
-  }
+    config.target = to;
+  };
+  for (size_t i = 0; i < options.serial.size(); ++i)
+    reads(options.serial[i], i == 0 ? InputQueue::Target::Serial0 : InputQueue::Target::Serial1);
+  if (!options.virtio_consoles.empty())
+    reads(options.virtio_consoles.front(), InputQueue::Target::Console);
   return config;
 }
 

@@ -35,6 +35,7 @@ Result<std::unique_ptr<Machine>, Error> Lockstep::make_reference() const {
   // The oracle of shadow page tables is the walk.
   config.paging = mmu::PagingScheme::Nested;
   config.board.serial = {};
+  for (devices::ByteSink*& sink : config.board.virtio_consoles) sink = nullptr;
   for (auto& console : config.board.debug_consoles) console.sink = nullptr;
   config.board.speaker = nullptr;
   for (auto& card : config.board.sound_cards) card.sink = nullptr;

@@ -60,6 +60,7 @@ Result<std::unique_ptr<Machine>, Error> Machine::create(const MachineConfig& con
   devices::BoardConfig board = config.board;
   board.ram_bytes = config.ram_bytes;
   board.cpus = 1;
+  board.seed = config.seed;
   board.tsc_hz = kTscHz;
   machine->board_ = std::make_unique<devices::PcBoard>(
       board, machine->memory_, machine->ports_, *machine->scheduler_,
@@ -173,6 +174,8 @@ devices::ByteReceiver& Machine::receiver(InputPort port) {
       return board_->keyboard_input();
     case InputPort::Mouse:
       return board_->mouse_input();
+    case InputPort::Console:
+      return board_->console_input();
     case InputPort::Serial0:
       break;
   }

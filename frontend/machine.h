@@ -60,7 +60,7 @@ struct MachineRequest {
 };
 
 /// Where bytes reach a machine from outside.
-enum class InputPort : u8 { Serial0, Serial1, Keyboard, Mouse };
+enum class InputPort : u8 { Serial0, Serial1, Keyboard, Mouse, Console };
 
 class Lockstep;
 

@@ -23,8 +23,11 @@ struct OptionBuilder {
     bool is_cdrom;
     std::optional<unsigned> index;
     std::string serial;
+    std::optional<unsigned> boot_index;
   };
   std::vector<DriveDevice> drive_devices;  ///< -device ide-hd and its like.
+  std::vector<std::string> virtio_consoles;  ///< Names of chardevs; empty: to nowhere.
+  unsigned virtio_serials = 0;               ///< -device virtio-serial-pci
   bool snapshot = false;
   std::optional<u16> debug_console_port;  ///< -global isa-debugcon.iobase
   std::optional<Options::Vga> vga;
@@ -59,6 +62,8 @@ OptionResult apply_fw_cfg(OptionBuilder& builder, std::string_view value);
 OptionResult apply_monitor(OptionBuilder& builder, std::string_view value);
 OptionResult apply_display(OptionBuilder& builder, std::string_view value);
 OptionResult apply_vga(OptionBuilder& builder, std::string_view value);
+/// What a -serial, -debugcon or "chardev:ID" means.
+Result<CharacterTarget, Error> character_target(const OptionBuilder& builder, std::string_view text);
 /// Connects what was named to what it is.
 OptionResult finish_devices(OptionBuilder& builder);
 
@@ -78,7 +83,16 @@ OptionResult apply_drive(OptionBuilder& builder, std::string_view value);
 /// -device ide-hd and its like: takes what it knows of the list.
 OptionResult attach_drive_device(OptionBuilder& builder, PropertyList& list, DriveOptions::Bus bus,
                                  bool is_cdrom);
+OptionResult take_number(PropertyList& list, std::string_view key, std::optional<unsigned>& out);
 OptionResult apply_boot(OptionBuilder& builder, std::string_view value);
 OptionResult finish_drives(OptionBuilder& builder);
+
+// options_virtio.cpp
+bool is_virtio_device(std::string_view driver);
+/// -device virtio-blk-pci and its like: takes what it knows of the list.
+OptionResult apply_virtio_device(OptionBuilder& builder, std::string_view driver, PropertyList& list);
+/// A virtconsole is on the terminal.
+bool console_has_terminal(const OptionBuilder& builder);
+OptionResult finish_virtio(OptionBuilder& builder);
 
 }  // namespace doppel::frontend

@@ -325,7 +325,7 @@ constexpr OptionRow kRows[] = {
   {"cdrom",      "FILE",         "What is in the CD-ROM drive", [](OptionBuilder& b, std::string_view v) { return apply_image(b, DriveOptions::Bus::Ide, 2, true, v); }},
   {"fda",        "FILE",         "What is in floppy drive A", [](OptionBuilder& b, std::string_view v) { return apply_image(b, DriveOptions::Bus::Floppy, 0, false, v); }},
   {"fdb",        "FILE",         "What is in floppy drive B", [](OptionBuilder& b, std::string_view v) { return apply_image(b, DriveOptions::Bus::Floppy, 1, false, v); }},
-  {"drive",      "file=F[,if=ide|floppy|none][,format=raw|qcow2][,media=disk|cdrom][,index=N][,snapshot=on][,readonly=on][,id=ID]", "A drive with everything that can be said of it", apply_drive},
+  {"drive",      "file=F[,if=ide|floppy|virtio|none][,format=raw|qcow2][,media=disk|cdrom][,index=N][,snapshot=on][,readonly=on][,id=ID]", "A drive with everything that can be said of it", apply_drive},
   {"snapshot",   "",             "What guests write to disks is forgotten at the end", FLAG(snapshot)},
   {"boot",       "[order=]cad[,once=d][,menu=on]", "Where firmware looks for a system: a floppy, c hard disk, d CD-ROM", apply_boot},
   {"fw_cfg",     "[name=]N,file=F|string=S", "An item for the guest to read through fw_cfg", apply_fw_cfg},
@@ -333,7 +333,7 @@ constexpr OptionRow kRows[] = {
   {"serial",     "DEV",          "COM1, then COM2: stdio, mon:stdio, null, none, file:NAME, chardev:ID", apply_serial},
   {"chardev",    "stdio|file|null,id=ID[,path=F][,mux=on]", "Names something that bytes go to", apply_chardev},
   {"debugcon",   "DEV",          "Debug console on port 0xe9", apply_debugcon},
-  {"device",     "NAME[,prop=value...]", "AC97 or sb16[,audiodev=ID]; pvpanic; isa-debug-exit[,iobase=,iosize=]; isa-debugcon,iobase=,chardev= or file=; loader,file=,addr=[,cpu-num=0]", apply_device},
+  {"device",     "NAME[,prop=value...]", "virtio-blk-pci,drive=ID[,bootindex=N][,serial=S]; virtio-serial-pci; virtconsole,chardev=ID; virtio-rng-pci; AC97 or sb16[,audiodev=ID]; pvpanic; isa-debug-exit[,iobase=,iosize=]; isa-debugcon,iobase=,chardev= or file=; loader,file=,addr=[,cpu-num=0]", apply_device},
   {"global",     "isa-debugcon.iobase=PORT", "Default port of debug consoles", apply_global},
   {"audiodev",   "sdl|wav|none,id=ID[,path=F][,out.frequency=HZ]", "Names something that hears sound: the host's loudspeaker, a WAV file, nobody", apply_audiodev},
   {"audio",      "sdl|wav|none[,model=AC97|sb16][,path=F]", "The same with a sound card on it", apply_audio},
@@ -442,6 +442,7 @@ Result<Options, Error> parse_options(const std::vector<std::string>& arguments) 
     DOPPEL_TRY(finish_devices(builder));
     DOPPEL_TRY(finish_drives(builder));
     DOPPEL_TRY(finish_audio(builder));
+    DOPPEL_TRY(finish_virtio(builder));
     DOPPEL_TRY(check_together(builder.options));
   }
   return std::move(builder.options);

@@ -34,9 +34,9 @@ struct CharacterTarget {
 
 /// A drive and what is in it.
 struct DriveOptions {
-  enum class Bus : u8 { Ide, Floppy, None };
+  enum class Bus : u8 { Ide, Floppy, Virtio, None };
   Bus bus = Bus::Ide;
-  std::optional<unsigned> index;  ///< IDE: channel * 2 + unit; floppy: A is 0.
+  std::optional<unsigned> index;  ///< IDE: channel * 2 + unit; floppy: A is 0; virtio: any.
   bool is_cdrom = false;
   std::string path;  ///< Empty: no medium.
   devices::DiskImageOptions::Format format = devices::DiskImageOptions::Format::Detect;
@@ -44,6 +44,7 @@ struct DriveOptions {
   bool read_only = false;
   std::string id;
   std::string serial;
+  std::optional<unsigned> boot_index;
 };
 
 struct Options {
@@ -84,6 +85,8 @@ struct Options {
   std::vector<DebugConsole> debug_consoles;
   std::optional<devices::BoardConfig::DebugExit> debug_exit;
   bool has_pvpanic = false;
+  std::vector<CharacterTarget> virtio_consoles;  ///< hvc0 and up.
+  unsigned virtio_rngs = 0;
   std::vector<devices::BoardConfig::FwCfgItem> fw_cfg_items;
 
   // What a person sees.

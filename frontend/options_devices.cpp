@@ -8,26 +8,6 @@ namespace {
 
 Error bad(std::string message) { return Error{std::move(message)}; }
 
-Result<CharacterTarget, Error> character_target(const OptionBuilder& builder,
-                                                std::string_view text) {
-  using Kind = CharacterTarget::Kind;
-  if (text == "stdio") return CharacterTarget{Kind::Stdio, {}, false};
-  if (text == "mon:stdio") return CharacterTarget{Kind::Stdio, {}, true};
-  if (text == "null" || text == "none") return CharacterTarget{};
-  if (text.starts_with("file:") && text.size() > 5) {
-    return CharacterTarget{Kind::File, std::string(text.substr(5)), false};
-  }
-  if (text.starts_with("chardev:")) {
-    const auto found = builder.chardevs.find(std::string(text.substr(8)));
-    if (found == builder.chardevs.end()) {
-      return bad("there is no -chardev with id '" + std::string(text.substr(8)) + "'");
-    }
-    return found->second;
-  }
-  return bad("'" + std::string(text) +
-             "' is not stdio, mon:stdio, null, none, file:NAME or chardev:ID");
-}
-
 Result<u16, Error> port_property(const std::string& value, std::string_view key) {
   const auto number = parse_number(value);
   if (!number || *number > 0xffff) return bad(std::string(key) + "=" + value + " is not a port");
@@ -105,6 +85,26 @@ OptionResult refuse_leftover(const PropertyList& list, std::string_view what) {
   return {};
 }
 
+Result<CharacterTarget, Error> character_target(const OptionBuilder& builder,
+                                                std::string_view text) {
+  using Kind = CharacterTarget::Kind;
+  if (text == "stdio") return CharacterTarget{Kind::Stdio, {}, false};
+  if (text == "mon:stdio") return CharacterTarget{Kind::Stdio, {}, true};
+  if (text == "null" || text == "none") return CharacterTarget{};
+  if (text.starts_with("file:") && text.size() > 5) {
+    return CharacterTarget{Kind::File, std::string(text.substr(5)), false};
+  }
+  if (text.starts_with("chardev:")) {
+    const auto found = builder.chardevs.find(std::string(text.substr(8)));
+    if (found == builder.chardevs.end()) {
+      return bad("there is no -chardev with id '" + std::string(text.substr(8)) + "'");
+    }
+    return found->second;
+  }
+  return bad("'" + std::string(text) +
+             "' is not stdio, mon:stdio, null, none, file:NAME or chardev:ID");
+}
+
 OptionResult apply_serial(OptionBuilder& builder, std::string_view value) {
   if (builder.serial.size() == 2) return bad("there are two serial ports");
   builder.serial.emplace_back(value);
@@ -164,8 +164,13 @@ OptionResult apply_device(OptionBuilder& builder, std::string_view value) {
     return refuse_leftover(list, driver);
   }
   if (is_sound_card(driver)) return attach_sound_card(builder, list, driver);
+  if (is_virtio_device(driver)) {
+    DOPPEL_TRY(apply_virtio_device(builder, driver, list));
+    return refuse_leftover(list, driver);
+  }
   return bad("there is no device '" + driver +
-             "' (ide-hd, ide-cd, floppy, AC97, sb16, pvpanic, isa-debug-exit, isa-debugcon, loader)");
+             "' (ide-hd, ide-cd, floppy, virtio-blk-pci, virtio-serial-pci, virtconsole, virtio-rng-pci, "
+             "AC97, sb16, pvpanic, isa-debug-exit, isa-debugcon, loader)");
 }
 
 OptionResult apply_global(OptionBuilder& builder, std::string_view value) {
@@ -244,7 +249,7 @@ OptionResult finish_devices(OptionBuilder& builder) {
   // A card that no firmware has started shows nothing.
   const bool has_card = !builder.no_defaults && options.kernel.empty();
   options.vga = builder.vga.value_or(has_card ? Options::Vga::Std : Options::Vga::None);
-  if (builder.serial.empty() && !builder.no_defaults &&
+  if (builder.serial.empty() && !builder.no_defaults && !console_has_terminal(builder) &&
       (builder.nographic || !builder.display_none)) {
     builder.serial.emplace_back(builder.monitor_off ? "stdio" : "mon:stdio");
   }

@@ -16,17 +16,22 @@ constexpr unsigned kIdePlaces = 4;
 constexpr unsigned kFloppyPlaces = 2;
 constexpr unsigned kCdromPlace = 2;
 
-unsigned places(Bus bus) { return bus == Bus::Floppy ? kFloppyPlaces : kIdePlaces; }
+unsigned places(Bus bus) {
+  if (bus == Bus::Virtio) return devices::PcBoard::kMostCards;
+  return bus == Bus::Floppy ? kFloppyPlaces : kIdePlaces;
+}
 
 std::string place_name(Bus bus, unsigned index) {
+  if (bus == Bus::Virtio) return "virtio disk " + std::to_string(index);
   return (bus == Bus::Floppy ? "-fd" : "-hd") + std::string(1, static_cast<char>('a' + index));
 }
 
 Result<Bus, Error> bus_of(const std::string& name) {
   if (name == "ide") return Bus::Ide;
   if (name == "floppy") return Bus::Floppy;
+  if (name == "virtio") return Bus::Virtio;
   if (name == "none") return Bus::None;
-  return bad("if=" + name + " is not ide, floppy or none");
+  return bad("if=" + name + " is not ide, floppy, virtio or none");
 }
 
 OptionResult take_flag(PropertyList& list, std::string_view key, bool& out) {
@@ -35,15 +40,6 @@ OptionResult take_flag(PropertyList& list, std::string_view key, bool& out) {
   const auto on = parse_switch(*text);
   if (!on) return bad(std::string(key) + "=" + *text + " is not on or off");
   out = *on;
-  return {};
-}
-
-OptionResult take_number(PropertyList& list, std::string_view key, std::optional<unsigned>& out) {
-  const auto text = list.take(key);
-  if (!text) return {};
-  const auto number = parse_number(*text);
-  if (!number || *number > 255) return bad(std::string(key) + "=" + *text + " is not a number");
-  out = static_cast<unsigned>(*number);
   return {};
 }
 
@@ -81,6 +77,7 @@ Result<DriveOptions, Error> parse_drive(std::string_view value) {
   DOPPEL_TRY(take_flag(list, "read-only", drive.read_only));
   ignore_host_modes(list);
   if (const auto key = list.leftover()) return bad("has no property '" + *key + "'");
+  if (drive.bus == Bus::Virtio && drive.is_cdrom) return bad("if=virtio: there are hard disks only");
   if (drive.path.empty() && !drive.is_cdrom && drive.bus != Bus::Floppy)
     return bad("needs file=NAME");
   return drive;
@@ -88,7 +85,7 @@ Result<DriveOptions, Error> parse_drive(std::string_view value) {
 
 /// Puts drives without a place into the first free one, and refuses two in one place.
 OptionResult place_drives(std::vector<DriveOptions>& drives) {
-  for (const Bus bus : {Bus::Ide, Bus::Floppy}) {
+  for (const Bus bus : {Bus::Ide, Bus::Floppy, Bus::Virtio}) {
     std::vector<const DriveOptions*> taken(places(bus));
     for (const bool has_place : {true, false}) {
       for (DriveOptions& drive : drives) {
@@ -117,6 +114,15 @@ bool has_drive(const Options& options, Bus bus, unsigned index) {
 
 }  // namespace
 
+OptionResult take_number(PropertyList& list, std::string_view key, std::optional<unsigned>& out) {
+  const auto text = list.take(key);
+  if (!text) return {};
+  const auto number = parse_number(*text);
+  if (!number || *number > 255) return bad(std::string(key) + "=" + *text + " is not a number");
+  out = static_cast<unsigned>(*number);
+  return {};
+}
+
 OptionResult apply_image(OptionBuilder& builder, DriveOptions::Bus bus, unsigned index, bool is_cdrom,
                          std::string_view path) {
   if (path.empty()) return bad("needs a file name");
@@ -136,7 +142,7 @@ OptionResult apply_drive(OptionBuilder& builder, std::string_view value) {
 }
 
 OptionResult attach_drive_device(OptionBuilder& builder, PropertyList& list, Bus bus, bool is_cdrom) {
-  builder.drive_devices.push_back({list.take("drive").value_or(""), bus, is_cdrom, {}, list.take("serial").value_or("")});
+  builder.drive_devices.push_back({list.take("drive").value_or(""), bus, is_cdrom, {}, list.take("serial").value_or(""), {}});
   OptionBuilder::DriveDevice& device = builder.drive_devices.back();
   std::optional<unsigned> unit;
   DOPPEL_TRY(take_number(list, "unit", unit));
@@ -146,7 +152,8 @@ OptionResult attach_drive_device(OptionBuilder& builder, PropertyList& list, Bus
   } else if (unit) {
     device.index = unit;
   }
-  for (const std::string_view key : {"id", "bootindex", "drive-type"}) (void)list.take(key);
+  DOPPEL_TRY(take_number(list, "bootindex", device.boot_index));
+  for (const std::string_view key : {"id", "drive-type"}) (void)list.take(key);
   return {};
 }
 
@@ -184,6 +191,7 @@ OptionResult finish_drives(OptionBuilder& builder) {
     drive->bus = device.bus;
     drive->is_cdrom = device.is_cdrom;
     drive->index = device.index;
+    drive->boot_index = device.boot_index;
     if (!device.serial.empty()) drive->serial = device.serial;
   }
   for (DriveOptions& drive : options.drives) {

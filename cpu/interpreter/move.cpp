@@ -5,6 +5,7 @@
 // monitor's.
 // @source Intel SDM Vol. 2, the instructions' Operation sections
 
+#include "cpu/base/random.h"
 #include "cpu/interpreter/operands.h"
 #include "cpu/monitor.h"
 
@@ -233,16 +234,6 @@ Result<void> interpret_clflush(Cpu& cpu, const Instruction& insn) {
   const Result<void> result = cpu.mmu.probe(address, 1, Access::Read);
   if (!result.ok()) return Cpu::data_fault(insn.segment, result.error());
   return {};
-}
-
-/// The next number of the machine's own sequence (xorshift64*): a run can be repeated.
-u64 next_random(u64& sequence) {
-  u64 x = sequence != 0 ? sequence : 1;
-  x ^= x >> 12;
-  x ^= x << 25;
-  x ^= x >> 27;
-  sequence = x;
-  return x * 0x2545'f491'4f6c'dd1d;
 }
 
 /// RDRAND and RDSEED always have a number ready: CF is 1, the other flags are 0.
