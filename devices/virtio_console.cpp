@@ -13,6 +13,9 @@ constexpr u16 kQueueSizes[] = {64, 64};
 /// Bytes that arrive together are handed over together.
 constexpr u64 kGatherNs = 1'000;
 
+/// Linux throws away what comes between its first buffers and the moment it has made hvc0 of them.
+constexpr u64 kSetUpNs = 20'000'000;
+
 /// No driver writes more at once; a guest that does would keep the machine busy for long.
 constexpr u64 kMostBytes = u64{256} << 10;
 
@@ -26,11 +29,12 @@ VirtioConsole::VirtioConsole(std::string name, ByteSink* sink, mmu::PhysicalMemo
       event_(scheduler.add(std::move(name), [this] { hand_over(); })) {}
 
 void VirtioConsole::queue_notified(unsigned index) {
-  if (index == kTransmit) {
-    transmit();
-  } else if (!waiting_.empty()) {
-    hand_over();
+  if (index == kTransmit) return transmit();
+  if (listens_at_ns_ == Scheduler::kNever) {
+    listens_at_ns_ = scheduler_.now_ns() + kSetUpNs;
+    scheduler_.schedule(event_, listens_at_ns_);
   }
+  if (!waiting_.empty()) hand_over();
 }
 
 void VirtioConsole::transmit() {
@@ -51,7 +55,9 @@ void VirtioConsole::transmit() {
   publish(kTransmit);
 }
 
-unsigned VirtioConsole::room() const { return running() ? waiting_.room() : 0; }
+unsigned VirtioConsole::room() const {
+  return running() && scheduler_.now_ns() >= listens_at_ns_ ? waiting_.room() : 0;
+}
 
 void VirtioConsole::receive(u8 byte) {
   waiting_.push(byte);
@@ -78,6 +84,7 @@ void VirtioConsole::hand_over() {
 
 void VirtioConsole::reset_device() {
   waiting_.clear();
+  listens_at_ns_ = Scheduler::kNever;
   scheduler_.cancel(event_);
 }
 

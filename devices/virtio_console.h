@@ -3,8 +3,8 @@
 // A console on two virtio queues: one port, which is the guest's hvc0.
 //
 // What comes from outside waits in a small buffer for a moment and then fills the driver's pieces
-// of memory: a pasted line is one request and one interrupt. Before a driver runs there is no room,
-// so nothing that was typed early is lost.
+// of memory: a pasted line is one request and one interrupt. Before a driver listens there is no
+// room, so nothing that was typed early is lost.
 
 #include <string>
 
@@ -39,7 +39,7 @@ class VirtioConsole final : public VirtioDevice, private ByteReceiver {
   u64 device_features() const override { return 0; }
   void queue_notified(unsigned index) override;
   void reset_device() override;
-  void serialize_device(Archive& archive) override { archive(waiting_); }
+  void serialize_device(Archive& archive) override { archive(waiting_, listens_at_ns_); }
 
   void transmit();
   void hand_over();
@@ -48,6 +48,7 @@ class VirtioConsole final : public VirtioDevice, private ByteReceiver {
   Scheduler& scheduler_;
   Scheduler::EventId event_;
   ByteQueue<kWaitingBytes> waiting_;
+  u64 listens_at_ns_ = Scheduler::kNever;
   VirtioChain chain_;       // For one request; kept for its memory.
   std::vector<u8> buffer_;  // As well.
 };
