@@ -86,6 +86,17 @@ quit
             "-append", "panic=-1"], script
 
 
+def grub_virtio(work):
+    """Firmware boots from a virtio disk that comes first in its order."""
+    image = package("grub-rescue-pc", "usr/lib/grub-rescue/grub-rescue-cdrom.iso")
+    other = os.path.join(work, "other.img")
+    with open(other, "wb") as file:
+        # Another disk that would boot, into a loop.
+        file.write(b"\xf4\xeb\xfd".ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
+    return ["-m", "64", "-snapshot", "-hda", other, "-drive", f"file={image},if=none,id=d,format=raw",
+            "-device", "virtio-blk-pci,drive=d,bootindex=0"], GRUB_SESSION % ("(hd0)", os.path.join(work, "screen.png"))
+
+
 def linux_disks(work):
     """Debian's IDE and ext4 drivers on a fresh qcow2 disk and a CD."""
     tool = os.path.join(ROOT, "tools", "guest-image")
@@ -119,8 +130,8 @@ def check_disk(work):
     os.remove(raw)
 
 
-CASES = {function.__name__: function for function in (no_disk, grub_floppy, grub_cdrom, grub_disk, linuxboot,
-                                              linux_disks)}
+CASES = {function.__name__: function for function in (no_disk, grub_floppy, grub_cdrom, grub_disk, grub_virtio, linuxboot,
+                                                      linux_disks)}
 AFTERWARDS = {"linux_disks": check_disk}
 
 

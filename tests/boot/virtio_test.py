@@ -16,6 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 TOOL = os.path.join(ROOT, "tools", "guest-image")
 TYPED = "what was typed"
+SAVE_AT = "2.2s"  # While the disk is read.
 
 
 class Failure(Exception):
@@ -91,7 +92,31 @@ def session(options, work):
     print(f"{first['instructions']} instructions, {first['host_ms']} and {second['host_ms']} ms, state {first['state_hash']}")
 
 
-CASES = {function.__name__: function for function in (session,)}
+def saved(options, work):
+    """A machine that is saved while it reads its disk ends as the one that is loaded."""
+    disk = os.path.join(work, "disk.raw")
+    state = os.path.join(work, "state")
+    contents = bytes((i * 7 + i // 4096) % 251 for i in range(8 << 20))
+    with open(disk, "wb") as file:
+        file.write(contents)
+    arguments = guest_files(work, options.kernel, "virtio_reader.sh")
+    arguments += ["-append", "console=ttyS0 panic=-1 quiet", "-drive", f"file={disk},if=virtio,format=raw,readonly=on"]
+    expected = f"round 3: {hashlib.md5(contents).hexdigest()} "
+    reports = []
+    for label, more in (("saving", ["--state-save", f"{state}@{SAVE_AT}"]), ("loaded", ["--state-load", state])):
+        text, _, report = run(options, work, label, [*arguments, *more])
+        if expected not in text:
+            raise Failure(f"{label}: '{expected}' did not come:\n{text[-3000:]}")
+        reports.append(report)
+    if "round 1" in text or "round 2" not in text:
+        raise Failure(f"the machine was not saved in the second round:\n{text[-3000:]}")
+    if reports[0]["state_hash"] != reports[1]["state_hash"]:
+        raise Failure(f"the loaded machine ends in {reports[1]['state_hash']}, not {reports[0]['state_hash']}")
+    os.remove(state)
+    print(f"{reports[0]['virtual_ns'] / 1e9:.2f} s, {reports[0]['host_ms']} and {reports[1]['host_ms']} ms, state {reports[0]['state_hash']}")
+
+
+CASES = {function.__name__: function for function in (session, saved)}
 
 
 def main():

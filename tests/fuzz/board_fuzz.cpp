@@ -1,8 +1,8 @@
 // Any bytes as what a driver does to the board: ports, registers in memory, DMA tables, time.
 //
 // An input is a list of steps: a byte that says what, then its operands. The board has all its chips,
-// a disk, a disc, a floppy disk and the display card. In the end it is saved and loaded again, and must
-// save the same.
+// a disk, a disc, a floppy disk, the display card and a virtio device of each kind. In the end it is
+// saved and loaded again, and must save the same.
 
 #include <array>
 #include <cstdlib>
@@ -54,8 +54,18 @@ class Blank final : public BlockBackend {
   u64 sectors_;
 };
 
+/// A wire with nobody at the other end.
+class DeadEnd final : public NetworkLink {
+ public:
+  void transmit(std::span<const u8> frame) override {
+    DOPPEL_CHECK(frame.size() <= kMaxFrameBytes, "a frame that is too long");
+  }
+};
+
 struct System {
   test::Clock clock;
+  DeadEnd wire;
+  test::TextSink hvc0;
   test::RecordingProcessor processor;
   test::RecordingControl control;
   mmu::MachineMemory machine = mmu::MachineMemory::create(kPool).take();
@@ -67,13 +77,17 @@ struct System {
   PcBoard board{config(), memory, ports, clock.scheduler, processor, control};
 
   System() { board.reset(); }
-  static BoardConfig config() {
+  BoardConfig config() {
     using Kind = BoardConfig::Drive::Kind;
     BoardConfig result;
     result.ram_bytes = kRam;
     result.drives.push_back({Kind::HardDisk, 0, std::make_shared<Blank>(70'000), "serial"});
     result.drives.push_back({Kind::Cdrom, 2, std::make_shared<Blank>(40'000), ""});
     result.drives.push_back({Kind::Floppy, 0, std::make_shared<Blank>(2880), ""});
+    result.drives.push_back({Kind::VirtioDisk, 0, std::make_shared<Blank>(50'000), "serial"});
+    result.nics.push_back({"virtio-net-pci", {0x52, 0x54, 0, 1, 2, 3}, &wire});
+    result.virtio_consoles.push_back(&hvc0);
+    result.virtio_rngs = 1;
     result.has_vga = true;
     result.vga_rom.assign(4096, 0x55);
     result.sound_cards = {{"AC97", nullptr}, {"sb16", nullptr}};
@@ -97,8 +111,19 @@ constexpr u16 kPorts[] = {0x00,  0x08,  0x0a,  0x0b,  0x0c,  0x20,  0x21,  0x40,
                           0x510, 0x511, 0x514, 0x518, 0x600, 0x604, 0x608, 0xcf8, 0xcfc, 0xcfe, 0xcf9, 0xc000, 0xc002, 0xc004, 0xc008, 0xc00c,
                           0x0c,  0x0e,  0x83,  0x224, 0x225, 0x226, 0x22a, 0x22c, 0x22e, 0x22f, 0x330, 0x331, 0x505, 0xcfd, 0xd402, 0xd418,
                           0xd42a, 0xd42c, 0xd810, 0xd815, 0xd816, 0xd818, 0xd81b, 0xd82c, 0xd830, 0xd834};
+// Where the BARs of the virtio devices are put; they are in the slots from the first card's on.
+constexpr unsigned kVirtioCards = 4;
+constexpr u64 kVirtio = 0xfe00'0000;
+constexpr u64 kVirtioStep = 0x1'0000;
+constexpr u64 kVirtioMsix = 0x8000;
+// Queues and what they lead to; see virtio_ready().
+constexpr u64 kRings = 0x4000;
+constexpr u64 kRingStep = 0x1000;
+
 /// Windows of registers and memory.
-constexpr u64 kPlaces[] = {0x1000, 0xa0000, 0xa8000, 0xb8000, 0xfd000000, 0xfebf0400, 0xfebf0500, layout::kIoApic, layout::kHpet, layout::kLocalApic};
+constexpr u64 kPlaces[] = {0x1000, 0xa0000, 0xa8000, 0xb8000, 0xfd000000, 0xfebf0400, 0xfebf0500, layout::kIoApic, layout::kHpet, layout::kLocalApic,
+                           kVirtio, kVirtio + 0x3000, kVirtio + kVirtioMsix, kVirtio + kVirtioStep, kVirtio + kVirtioStep + 0x2000, kVirtio + kVirtioStep + 0x3000,
+                           kVirtio + 2 * kVirtioStep, kVirtio + 2 * kVirtioStep + 0x3000, kVirtio + 3 * kVirtioStep, kVirtio + 3 * kVirtioStep + 0x3000, kRings};
 
 /// The bytes of an input, in order; zeros when they are used up.
 class Steps {
@@ -189,7 +214,69 @@ std::vector<u8> powered_up() {
   config(0xf810, 0xd401);                     // 00:1f.0
   config(0xf814, 0xd801);
   config(0xf804, 0x0005);
+  for (u32 card = 0; card < kVirtioCards; ++card) {
+    const u32 function = (layout::kSlotFirstCard + card) << 11;
+    const u32 base = static_cast<u32>(kVirtio + card * kVirtioStep);
+    config(function | 0x14, base + static_cast<u32>(kVirtioMsix));
+    config(function | 0x20, base);
+    config(function | 0x04, 0x0006);
+  }
   return bytes;
+}
+
+void put_store(std::vector<u8>& bytes, u64 address, Width width, u64 value) {
+  const auto* found = std::begin(kPlaces);
+  while (*found > address || address - *found > 0xffff) ++found;
+  const u64 offset = address - *found;
+  const u8 choice = width == Width::Dword ? 0x34 : width == Width::Word ? 0x24 : 0x04;
+  bytes.insert(bytes.end(), {choice, static_cast<u8>(found - std::begin(kPlaces)), static_cast<u8>(offset), static_cast<u8>(offset >> 8)});
+  for (unsigned i = 0; i < doppel::bytes(width); ++i) bytes.push_back(static_cast<u8>(value >> (8 * i)));
+}
+
+/// A driver's start: a card with its queues, 4 entries each, and DRIVER_OK.
+std::vector<u8> virtio_ready(unsigned card, unsigned queues) {
+  std::vector<u8> bytes = powered_up();
+  const u64 base = kVirtio + card * kVirtioStep;
+  put_store(bytes, base + 0x14, Width::Byte, 3);
+  for (const u32 half : {0u, 1u}) {
+    put_store(bytes, base + 0x08, Width::Dword, half);
+    put_store(bytes, base + 0x0c, Width::Dword, half == 1 ? 1 : 1u << 28);
+  }
+  put_store(bytes, base + 0x14, Width::Byte, 11);
+  for (unsigned queue = 0; queue < queues; ++queue) {
+    const u64 ring = kRings + queue * kRingStep;
+    put_store(bytes, base + 0x16, Width::Word, queue);
+    put_store(bytes, base + 0x18, Width::Word, 4);
+    put_store(bytes, base + 0x20, Width::Dword, ring);
+    put_store(bytes, base + 0x28, Width::Dword, ring + 0x100);
+    put_store(bytes, base + 0x30, Width::Dword, ring + 0x200);
+    put_store(bytes, base + 0x1c, Width::Word, 1);
+  }
+  put_store(bytes, base + 0x14, Width::Byte, 15);
+  return bytes;
+}
+
+struct Descriptor {
+  u64 address;
+  u32 size;
+  u16 flags;
+  u16 next;
+};
+
+/// One chain from descriptor 0, and the notification.
+void put_request(std::vector<u8>& bytes, unsigned card, unsigned queue, std::initializer_list<Descriptor> chain) {
+  const u64 ring = kRings + queue * kRingStep;
+  u64 at = ring;
+  for (const Descriptor& descriptor : chain) {
+    put_store(bytes, at, Width::Dword, descriptor.address);
+    put_store(bytes, at + 8, Width::Dword, descriptor.size);
+    put_store(bytes, at + 12, Width::Dword, descriptor.flags | u32{descriptor.next} << 16);
+    at += 16;
+  }
+  put_store(bytes, ring + 0x104, Width::Word, 0);
+  put_store(bytes, ring + 0x102, Width::Word, 1);
+  put_store(bytes, kVirtio + card * kVirtioStep + 0x3000 + 4 * queue, Width::Word, queue);
+  wait(bytes);
 }
 
 }  // namespace
@@ -249,6 +336,25 @@ std::vector<std::vector<u8>> seeds() {
   for (const u8 byte : {0x41, 0xac, 0x44, 0xc6, 0x20, 0x40, 0x01, 0xe1, 0xd0, 0xd4, 0x10, 0x33}) put(blaster, 0x22c, byte);
   wait(blaster);
   all.push_back(blaster);
+  for (const u32 type : {0u, 1u, 4u, 8u, 11u, 13u}) {
+    std::vector<u8> block = virtio_ready(1, 1);
+    put_store(block, 0x8000, Width::Dword, type);
+    put_store(block, 0x8008, Width::Dword, 5);
+    put_store(block, 0x9008, Width::Dword, 8);
+    const u16 direction = type == 0 || type == 8 ? 2 : 0;
+    put_request(block, 1, 0, {{0x8000, 16, 1, 1}, {0x9000, type == 11 || type == 13 ? 16u : 512u, static_cast<u16>(1 | direction), 2}, {0xa000, 1, 2, 0}});
+    all.push_back(block);
+  }
+  std::vector<u8> net = virtio_ready(0, 2);
+  put_request(net, 0, 1, {{0x8000, 80, 0, 0}});
+  all.push_back(net);
+  std::vector<u8> console = virtio_ready(2, 2);
+  put_request(console, 2, 1, {{0x8000, 20, 0, 0}});
+  all.push_back(console);
+  std::vector<u8> rng = virtio_ready(3, 1);
+  put_store(rng, 0x8000, Width::Dword, 0x9000), put_store(rng, 0x8008, Width::Dword, 64), put_store(rng, 0x800c, Width::Dword, 2);
+  put_request(rng, 3, 0, {{0x8000, 16, 4, 0}});
+  all.push_back(rng);
   return all;
 }
 

@@ -28,7 +28,7 @@ TEST_CASE("input_queue: a whole recording is taken") {
   CHECK(
       refusal("doppel-input 1\n5 20 serial0 4a0d\n5 21 keyboard 1c\n9 99 reset -\nend\n").empty());
   CHECK(refusal("doppel-input 1\nend\n").empty());
-  CHECK(refusal("doppel-input 2\n5 20 mouse 0100feff0001\n5 21 power -\nend\n").empty());
+  CHECK(refusal("doppel-input 2\n5 20 mouse 0100feff0001\n5 21 power -\n5 22 console 410a\nend\n").empty());
 }
 
 TEST_CASE("input_queue: a damaged recording is refused with the line where it is damaged") {
