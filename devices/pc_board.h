@@ -54,7 +54,7 @@ struct BoardConfig {
     unsigned place = 0;  ///< IDE: channel * 2 + unit; floppy: A is 0; virtio: a number of its own.
     std::shared_ptr<BlockBackend> medium;
     std::string serial;
-    std::optional<unsigned> boot_index;  ///< Firmware tries the lowest first.
+    std::optional<unsigned> boot_index = {};  ///< Firmware tries the lowest first.
   };
   std::vector<Drive> drives;
   /// A network card in a PCI slot, in this order.
