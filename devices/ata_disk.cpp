@@ -66,7 +66,8 @@ void AtaDisk::power_on() {
   multiple_ = 0;
   heads_ = kHeads;
   sectors_per_track_ = kSectorsPerTrack;
-  write_cache_ = look_ahead_ = smart_ = true;
+  write_cache_ = backend_.has_write_cache();
+  look_ahead_ = smart_ = true;
   standby_ = false;
 }
 
@@ -135,7 +136,7 @@ void AtaDisk::execute(u8 code) {
       return smart();
     case kFlushCache:
     case kFlushCacheExt:
-      return backend_.is_read_only() || backend_.flush() ? succeed_later() : fail_later(kAbrt);
+      return flush() ? succeed_later() : fail_later(kAbrt);
     case kIdentifyDevice:
       task_ = Task::Identify;
       return be_busy(kCommandNs);
@@ -206,6 +207,10 @@ void AtaDisk::set_features() {
       return set_transfer_mode(reg(kCount)) ? succeed_later() : fail_later(kAbrt);
     case 0x02:
     case 0x82:
+      // What was written into the cache so far is not to be forgotten when it goes.
+      if (reg(kErrorFeatures) == 0x02 ? !backend_.has_write_cache() : !flush()) {
+        return fail_later(kAbrt);
+      }
       write_cache_ = reg(kErrorFeatures) == 0x02;
       return succeed_later();
     case 0xaa:
@@ -223,6 +228,8 @@ void AtaDisk::set_features() {
       return fail_later(kAbrt);
   }
 }
+
+bool AtaDisk::flush() { return backend_.is_read_only() || backend_.flush(); }
 
 /// Enough to say that the disk is well; it keeps no attributes.
 void AtaDisk::smart() {
@@ -265,8 +272,8 @@ void AtaDisk::identify() {
   page.set_dword(60, std::min(sectors, kMostShort));
   page.set_transfer_modes(dma_mode());
   page.set_interface(unit());
-  // NOP, look-ahead, write cache, power management, SMART; then what of it is switched on.
-  page.set(82, 0x4069);
+  // NOP, look-ahead, a write cache, power management, SMART; then what of it is switched on.
+  page.set(82, 0x4049 | (backend_.has_write_cache() ? 0x20 : 0));
   page.set(85, 0x4008 | (look_ahead_ ? 0x40 : 0) | (write_cache_ ? 0x20 : 0) | (smart_ ? 1 : 0));
   // Both FLUSH CACHE commands, 48-bit addresses.
   page.set(83, 0x7400);

@@ -53,6 +53,7 @@ class AtaDisk final : public IdeDrive {
   void set_geometry();
   void show_last_address(Addressing addressing);
   void set_features();
+  bool flush();
   void smart();
   void identify();
 

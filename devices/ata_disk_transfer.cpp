@@ -153,6 +153,10 @@ void AtaDisk::write_on() {
       return fail_at_address(kIdnf);
     }
     if (!write_piece()) return fail_at_address(kAbrt);
+    // Without a write cache the end of the command says that all of it is on the medium.
+    if (remaining_ == 0 && !write_cache_ && backend_.has_write_cache() && !backend_.flush()) {
+      return fail_at_address(kAbrt);
+    }
     if (remaining_ == 0) {
       finish_transfer();
       return finish();

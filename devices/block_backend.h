@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "cpu/base/types.h"
 
@@ -26,6 +27,10 @@ class BlockBackend {
   virtual bool write(u64 sector, std::span<const u8> bytes) = 0;
   /// All that was written before is durable once this returned true.
   virtual bool flush() = 0;
+  /// False: a write is durable when it returns, and the guest is told that there is no cache.
+  virtual bool has_write_cache() const { return true; }
+  /// For people: "raw", "qcow2".
+  virtual std::string_view format() const { return "raw"; }
   /// These sectors are of no interest any more: they read as zeros or as before.
   virtual bool discard(u64 sector, u64 count) = 0;
   /// The same starting contents for a second machine, whose writes stay apart; null where that

@@ -10,6 +10,7 @@
 #include "devices/disk_image_qcow2.h"
 #include "devices/disk_image_raw.h"
 #include "devices/disk_overlay.h"
+#include "devices/disk_policy.h"
 
 namespace doppel::devices {
 namespace {
@@ -41,15 +42,18 @@ constexpr Magic kMagics[] = {
 /// Deeper chains are taken for a mistake.
 constexpr size_t kMaxChain = 16;
 
-/// The images above the one being opened: none of them may come again.
-using Chain = std::vector<const ImageFile*>;
+struct Chain {
+  ImageKeeping keeping;
+  /// The images above the one being opened: none of them may come again.
+  std::vector<const ImageFile*> above;
+};
 
 std::string folder_of(const std::string& path) {
   const size_t slash = path.rfind('/');
   return slash == std::string::npos ? std::string() : path.substr(0, slash + 1);
 }
 
-Opened open_level(const std::string& path, Format format, ImageAccess access, Chain& above);
+Opened open_level(const std::string& path, Format format, ImageAccess access, Chain& chain);
 
 Result<Format, Error> format_named(const ImageFile& image, const std::string& name) {
   if (name.empty()) return Format::Detect;
@@ -70,15 +74,15 @@ Result<std::string, Error> backing_path(const ImageFile& image, const std::strin
   return name.starts_with('/') ? name : folder_of(image.path()) + name;
 }
 
-Opened open_qcow2(std::unique_ptr<ImageFile> file, ImageAccess access, Chain& above) {
+Opened open_qcow2(std::unique_ptr<ImageFile> file, ImageAccess access, Chain& chain) {
   DOPPEL_TRY(const Qcow2Header header, read_qcow2_header(*file));
   std::unique_ptr<BlockBackend> backing;
   if (!header.backing_file.empty()) {
     DOPPEL_TRY(const Format format, format_named(*file, header.backing_format));
     DOPPEL_TRY(const std::string path, backing_path(*file, header.backing_file));
-    above.push_back(file.get());
-    Opened opened = open_level(path, format, ImageAccess::ReadOnly, above);
-    above.pop_back();
+    chain.above.push_back(file.get());
+    Opened opened = open_level(path, format, ImageAccess::ReadOnly, chain);
+    chain.above.pop_back();
     if (!opened.ok()) return file->error("backing file " + opened.error().message);
     backing = opened.take();
   }
@@ -91,12 +95,12 @@ Opened open_raw(std::unique_ptr<ImageFile> file, RawImage::Origin origin) {
   return std::unique_ptr<BlockBackend>(std::move(image));
 }
 
-Opened open_level(const std::string& path, Format format, ImageAccess access, Chain& above) {
-  if (above.size() >= kMaxChain) return Error{path + ": the chain of backing files is too long"};
-  for (const ImageFile* other : above) {
+Opened open_level(const std::string& path, Format format, ImageAccess access, Chain& chain) {
+  if (chain.above.size() >= kMaxChain) return Error{path + ": the chain of backing files is too long"};
+  for (const ImageFile* other : chain.above) {
     if (other->is_at(path)) return Error{path + ": stands on itself"};
   }
-  DOPPEL_TRY(auto file, ImageFile::open(path, access));
+  DOPPEL_TRY(auto file, ImageFile::open(path, access, chain.keeping));
   std::array<u8, BlockBackend::kSectorBytes> beginning{};
   if (!file->read(0, beginning)) return file->error("cannot be read");
   const std::string_view found = image_format_of(beginning);
@@ -104,7 +108,7 @@ Opened open_level(const std::string& path, Format format, ImageAccess access, Ch
   switch (format) {
     case Format::Qcow2:
       if (found != kQcow2) return file->error("is not a qcow2 image");
-      return open_qcow2(std::move(file), access, above);
+      return open_qcow2(std::move(file), access, chain);
     case Format::Raw:
       if (!found.empty()) {
         log::warn("disk", "%s: begins like a %s image, but is used as raw", path.c_str(),
@@ -114,7 +118,7 @@ Opened open_level(const std::string& path, Format format, ImageAccess access, Ch
     case Format::Detect:
       break;
   }
-  if (found == kQcow2) return open_qcow2(std::move(file), access, above);
+  if (found == kQcow2) return open_qcow2(std::move(file), access, chain);
   if (!found.empty()) {
     return file->error("is a " + found_name + " image, which is not supported (qcow2 and raw are)");
   }
@@ -140,11 +144,17 @@ bool is_inside(const BlockBackend& disk, u64 sector, u64 size_bytes) {
 
 Result<std::unique_ptr<BlockBackend>, Error> open_disk_image(const DiskImageOptions& options) {
   const bool keeps_file = options.read_only || options.snapshot;
-  Chain above;
+  Chain chain{.keeping = {.direct = options.cache.direct, .durable = !options.cache.no_flush},
+              .above = {}};
   DOPPEL_TRY(auto image,
              open_level(options.path, options.format,
-                        keeps_file ? ImageAccess::ReadOnly : ImageAccess::ReadWrite, above));
-  if (!keeps_file) return image;
+                        keeps_file ? ImageAccess::ReadOnly : ImageAccess::ReadWrite, chain));
+  if (!keeps_file) {
+    if (options.cache.write_back && options.unmap) return image;
+    return std::unique_ptr<BlockBackend>(std::make_unique<DiskPolicy>(
+        std::move(image), DiskPolicy::Rules{.write_through = !options.cache.write_back,
+                                            .keeps_discarded = !options.unmap}));
+  }
   // A read-only image gets an overlay too, one without writes: that is what can have twins.
   return std::unique_ptr<BlockBackend>(std::make_unique<DiskOverlay>(
       std::shared_ptr<BlockBackend>(std::move(image)),

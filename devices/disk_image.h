@@ -15,6 +15,15 @@
 
 namespace doppel::devices {
 
+/// What lies between a guest's write and the medium; QEMU's `cache=` names sets of these.
+struct DiskCache {
+  bool write_back = true;  ///< False: a write is durable before it completes.
+  bool direct = false;     ///< Past the host's page cache, where its file system can.
+  bool no_flush = false;   ///< The host writes when it likes, whatever the guest asks for.
+
+  bool operator==(const DiskCache&) const = default;
+};
+
 struct DiskImageOptions {
   enum class Format { Detect, Raw, Qcow2 };
 
@@ -22,6 +31,8 @@ struct DiskImageOptions {
   Format format = Format::Detect;
   bool read_only = false;
   bool snapshot = false;  ///< Writes go to a temporary file and end with the machine.
+  DiskCache cache = {};
+  bool unmap = true;  ///< What the guest discards is given back to the host.
 };
 
 /// @errors "PATH: reason", one line.

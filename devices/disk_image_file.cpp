@@ -33,13 +33,14 @@ bool fits(u64 offset, u64 length_bytes) {
 
 }  // namespace
 
-ImageFile::ImageFile(std::string path, ImageAccess access, int descriptor)
-    : path_(std::move(path)), access_(access), descriptor_(descriptor) {}
+ImageFile::ImageFile(std::string path, ImageAccess access, ImageKeeping keeping, int descriptor)
+    : path_(std::move(path)), access_(access), keeping_(keeping), descriptor_(descriptor) {}
 
 ImageFile::~ImageFile() { ::close(descriptor_); }
 
 Result<std::unique_ptr<ImageFile>, Error> ImageFile::open(const std::string& path,
-                                                          ImageAccess access) {
+                                                          ImageAccess access,
+                                                          ImageKeeping keeping) {
   const auto system_error = [&path] { return Error{path + ": " + std::strerror(errno)}; };
   // Asked before opening: a pipe would wait there for its other end.
   struct stat status = {};
@@ -51,14 +52,22 @@ Result<std::unique_ptr<ImageFile>, Error> ImageFile::open(const std::string& pat
   const int mode = access == ImageAccess::ReadOnly ? O_RDONLY : O_RDWR;
   const int descriptor = ::open(path.c_str(), mode | O_CLOEXEC);
   if (descriptor < 0) return system_error();
-  std::unique_ptr<ImageFile> file(new ImageFile(path, access, descriptor));
+  std::unique_ptr<ImageFile> file(new ImageFile(path, access, keeping, descriptor));
   const off_t end = ::lseek(descriptor, 0, SEEK_END);
   if (end < 0) return system_error();
   file->size_bytes_ = static_cast<u64>(end);
   file->device_ = status.st_dev;
   file->inode_ = status.st_ino;
   DOPPEL_TRY(file->lock());
+  file->set_up_direct_transfers();
   return file;
+}
+
+void ImageFile::set_up_direct_transfers() {
+  if (!keeping_.direct) return;
+  direct_ = DirectTransfers::enable(descriptor_);
+  if (!direct_)
+    complain("its file system cannot bypass the page cache, so the cache is used");
 }
 
 bool ImageFile::is_at(const std::string& path) const {
@@ -109,6 +118,15 @@ void ImageFile::complain(const char* reason) {
 }
 
 bool ImageFile::read(u64 offset, std::span<u8> out) {
+  if (direct_) {
+    if (!fits(offset, out.size())) {
+      std::fill(out.begin(), out.end(), u8{0});
+      return true;
+    }
+    if (direct_->read(offset, out)) return true;
+    complain(std::strerror(errno));
+    return false;
+  }
   while (!out.empty()) {
     // Past the largest offset there is nothing, as past the end.
     const ssize_t count = fits(offset, out.size()) ? ::pread(descriptor_, out.data(), out.size(),
@@ -131,6 +149,15 @@ bool ImageFile::read(u64 offset, std::span<u8> out) {
 
 bool ImageFile::write(u64 offset, std::span<const u8> bytes) {
   if (sync_failed_ || !fits(offset, bytes.size())) return false;
+  if (observer_ != nullptr) observer_->wrote(offset, bytes);
+  if (direct_) {
+    if (!direct_->write(offset, bytes)) {
+      complain(std::strerror(errno));
+      return false;
+    }
+    size_bytes_ = std::max(size_bytes_, offset + bytes.size());
+    return true;
+  }
   while (!bytes.empty()) {
     const ssize_t count =
         ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
@@ -148,6 +175,8 @@ bool ImageFile::write(u64 offset, std::span<const u8> bytes) {
 
 bool ImageFile::sync() {
   if (sync_failed_) return false;
+  if (observer_ != nullptr) observer_->synced();
+  if (!keeping_.durable) return true;
   if (::fdatasync(descriptor_) == 0) return true;
   complain(std::strerror(errno));
   sync_failed_ = true;
@@ -156,6 +185,7 @@ bool ImageFile::sync() {
 
 void ImageFile::punch(u64 offset, u64 length_bytes) {
   if (length_bytes == 0 || !fits(offset, length_bytes)) return;
+  if (observer_ != nullptr) observer_->punched(offset, length_bytes);
   // Optional for the host as for the guest: a refusal changes nothing.
   (void)::fallocate(descriptor_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                     static_cast<off_t>(offset), static_cast<off_t>(length_bytes));

@@ -45,6 +45,7 @@ class Qcow2Image final : public BlockBackend {
   bool write(u64 sector, std::span<const u8> bytes) override;
   bool flush() override;
   bool discard(u64 sector, u64 count) override;
+  std::string_view format() const override { return "qcow2"; }
 
  private:
   using Table = Qcow2TableCache::Table;

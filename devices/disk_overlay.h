@@ -31,6 +31,7 @@ class DiskOverlay final : public BlockBackend {
   /// Nothing here outlives the machine, so nothing has to be durable.
   bool flush() override { return true; }
   bool discard(u64 sector, u64 count) override;
+  std::string_view format() const override { return base_->format(); }
   /// Another overlay over the same base, which sees none of this one's writes. Both belong to one
   /// thread: the base has caches.
   std::unique_ptr<BlockBackend> twin() override;

@@ -65,7 +65,7 @@ Result<std::vector<BoardConfig::Drive>, Error> open_drives(const Options& option
     BoardConfig::Drive drive{.kind = kind_of(wanted), .place = wanted.index.value_or(0), .medium = nullptr, .serial = wanted.serial, .boot_index = wanted.boot_index};
     if (!wanted.path.empty()) {
       DOPPEL_TRY(std::unique_ptr<devices::BlockBackend> image,
-                 devices::open_disk_image({.path = wanted.path, .format = wanted.format, .read_only = wanted.read_only, .snapshot = wanted.snapshot}));
+                 devices::open_disk_image({.path = wanted.path, .format = wanted.format, .read_only = wanted.read_only, .snapshot = wanted.snapshot, .cache = wanted.cache, .unmap = wanted.unmap}));
       if (image->sectors() == 0) return Error{wanted.path + ": is empty"};
       if (wanted.bus == DriveOptions::Bus::Floppy) {
         DOPPEL_TRY(image, as_floppy(wanted.path, std::move(image)));

@@ -79,6 +79,10 @@ OptionResult finish_audio(OptionBuilder& builder);
 /// A file in a place that the option names.
 OptionResult apply_image(OptionBuilder& builder, DriveOptions::Bus bus, unsigned index, bool is_cdrom,
                          std::string_view path);
+/// options_drive_modes.cpp: how the host keeps a -drive: cache, discard and what else is said of files.
+OptionResult take_host_modes(PropertyList& list, DriveOptions& drive);
+/// KEY=on or off, if it is there.
+OptionResult take_flag(PropertyList& list, std::string_view key, bool& out);
 OptionResult apply_drive(OptionBuilder& builder, std::string_view value);
 /// -device ide-hd and its like: takes what it knows of the list.
 OptionResult attach_drive_device(OptionBuilder& builder, PropertyList& list, DriveOptions::Bus bus,

@@ -325,7 +325,7 @@ constexpr OptionRow kRows[] = {
   {"cdrom",      "FILE",         "What is in the CD-ROM drive", [](OptionBuilder& b, std::string_view v) { return apply_image(b, DriveOptions::Bus::Ide, 2, true, v); }},
   {"fda",        "FILE",         "What is in floppy drive A", [](OptionBuilder& b, std::string_view v) { return apply_image(b, DriveOptions::Bus::Floppy, 0, false, v); }},
   {"fdb",        "FILE",         "What is in floppy drive B", [](OptionBuilder& b, std::string_view v) { return apply_image(b, DriveOptions::Bus::Floppy, 1, false, v); }},
-  {"drive",      "file=F[,if=ide|floppy|virtio|none][,format=raw|qcow2][,media=disk|cdrom][,index=N][,snapshot=on][,readonly=on][,id=ID]", "A drive with everything that can be said of it", apply_drive},
+  {"drive",      "file=F[,if=ide|floppy|virtio|none][,format=raw|qcow2][,media=disk|cdrom][,index=N][,snapshot=on][,readonly=on][,cache=MODE][,discard=unmap][,serial=S][,id=ID]", "A drive with everything that can be said of it", apply_drive},
   {"snapshot",   "",             "What guests write to disks is forgotten at the end", FLAG(snapshot)},
   {"boot",       "[order=]cad[,once=d][,menu=on]", "Where firmware looks for a system: a floppy, c hard disk, d CD-ROM", apply_boot},
   {"fw_cfg",     "[name=]N,file=F|string=S", "An item for the guest to read through fw_cfg", apply_fw_cfg},

@@ -42,6 +42,8 @@ struct DriveOptions {
   devices::DiskImageOptions::Format format = devices::DiskImageOptions::Format::Detect;
   bool snapshot = false;  ///< Writes go nowhere in the end.
   bool read_only = false;
+  devices::DiskCache cache = {};
+  bool unmap = false;  ///< What the guest discards is given back to the host.
   std::string id;
   std::string serial;
   std::optional<unsigned> boot_index;
@@ -137,6 +139,8 @@ struct Options {
 
 /// @errors one line: the option and what is wrong with it.
 Result<Options, Error> parse_options(const std::vector<std::string>& arguments);
+/// QEMU's name for a set of switches, or the switches.
+std::string cache_mode_name(const devices::DiskCache& cache);
 /// All options with their meanings, as `-help` prints them.
 std::string help_text();
 

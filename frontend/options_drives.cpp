@@ -34,21 +34,6 @@ Result<Bus, Error> bus_of(const std::string& name) {
   return bad("if=" + name + " is not ide, floppy, virtio or none");
 }
 
-OptionResult take_flag(PropertyList& list, std::string_view key, bool& out) {
-  const auto text = list.take(key);
-  if (!text) return {};
-  const auto on = parse_switch(*text);
-  if (!on) return bad(std::string(key) + "=" + *text + " is not on or off");
-  out = *on;
-  return {};
-}
-
-/// Cache and thread modes are accepted: flushes are always honoured and nothing runs in the background.
-void ignore_host_modes(PropertyList& list) {
-  for (const std::string_view key : {"cache", "aio", "discard", "detect-zeroes", "werror", "rerror"})
-    (void)list.take(key);
-}
-
 Result<DriveOptions, Error> parse_drive(std::string_view value) {
   PropertyList list(value, "file");
   DriveOptions drive;
@@ -75,7 +60,7 @@ Result<DriveOptions, Error> parse_drive(std::string_view value) {
   DOPPEL_TRY(take_flag(list, "snapshot", drive.snapshot));
   DOPPEL_TRY(take_flag(list, "readonly", drive.read_only));
   DOPPEL_TRY(take_flag(list, "read-only", drive.read_only));
-  ignore_host_modes(list);
+  DOPPEL_TRY(take_host_modes(list, drive));
   if (const auto key = list.leftover()) return bad("has no property '" + *key + "'");
   if (drive.bus == Bus::Virtio && drive.is_cdrom) return bad("if=virtio: there are hard disks only");
   if (drive.path.empty() && !drive.is_cdrom && drive.bus != Bus::Floppy)
