@@ -53,10 +53,6 @@ Result<void, Error> Qcow2Image::load_tables(ImageAccess access) {
     if (header_.is_corrupt) {
       return file_->error("is marked as corrupt; `qemu-img check -r all` may repair it");
     }
-    if (header_.is_dirty) {
-      return file_->error(
-          "was not closed properly by another program; `qemu-img check -r all` repairs it");
-    }
   }
   std::vector<u8> bytes(header_.l1_entries_needed() * sizeof(u64));
   if (!file_->read(header_.l1_offset, bytes)) return file_->error("cannot be read");
@@ -65,6 +61,9 @@ Result<void, Error> Qcow2Image::load_tables(ImageAccess access) {
   if (access == ImageAccess::ReadWrite) {
     refcounts_.emplace(*file_, header_);
     if (!refcounts_->load()) return file_->error("cannot be read");
+    if (header_.is_dirty && !refcounts_->repair()) {
+      return file_->error("was not closed properly; `qemu-img check -r all` may repair it");
+    }
   }
   return {};
 }
@@ -111,19 +110,14 @@ Qcow2Image::Table* Qcow2Image::l2_table(u64 offset) {
   return l2_tables_.load(*place);
 }
 
-/// The rightmost bits of a compressed cluster's entry are where it begins, to the byte; those left
-/// of them are how many sectors it touches beyond the first.
 std::optional<Qcow2Image::Mapping> Qcow2Image::decode_compressed(u64 entry) {
-  const unsigned offset_bits = 62 - (header_.cluster_bits - 8);
-  const u64 offset = entry & ((u64{1} << offset_bits) - 1);
-  const u64 more_sectors =
-      (entry & ~(qcow2_entry::kCopied | qcow2_entry::kCompressed)) >> offset_bits;
-  if (offset == 0 || offset >= file_->size_bytes()) {
+  const qcow2_entry::CompressedPlace place =
+      qcow2_entry::compressed_place(entry, header_.cluster_bits);
+  if (place.offset == 0 || place.offset >= file_->size_bytes()) {
     damaged("a compressed cluster lies outside the image");
     return std::nullopt;
   }
-  const u64 length_bytes = (more_sectors + 1) * kSectorBytes - offset % kSectorBytes;
-  return Mapping{Mapping::Kind::Compressed, offset, length_bytes, false};
+  return Mapping{Mapping::Kind::Compressed, place.offset, place.length_bytes, false};
 }
 
 std::optional<Qcow2Image::Mapping> Qcow2Image::decode(u64 entry) {

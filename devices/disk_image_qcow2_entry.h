@@ -18,4 +18,20 @@ inline constexpr u64 kCompressed = u64{1} << 62;
 inline constexpr u64 kZero = 1;
 inline constexpr u64 kOffset = 0x00ff'ffff'ffff'fe00;
 
+/// Where the bytes of a compressed cluster are.
+struct CompressedPlace {
+  u64 offset = 0;
+  u64 length_bytes = 0;
+};
+
+/// The rightmost bits of the entry are where it begins, to the byte; those left of them are how many
+/// sectors it touches beyond the first.
+constexpr CompressedPlace compressed_place(u64 entry, unsigned cluster_bits) {
+  constexpr u64 kSectorBytes = 512;
+  const unsigned offset_bits = 62 - (cluster_bits - 8);
+  const u64 offset = entry & ((u64{1} << offset_bits) - 1);
+  const u64 more_sectors = (entry & ~(kCopied | kCompressed)) >> offset_bits;
+  return {offset, (more_sectors + 1) * kSectorBytes - offset % kSectorBytes};
+}
+
 }  // namespace doppel::devices::qcow2_entry

@@ -12,17 +12,14 @@ constexpr u32 kMagic = 0x514649fb;  // "QFI" and 0xfb.
 constexpr u32 kVersion2Bytes = 72;
 constexpr u32 kVersion3Bytes = 104;
 
-// incompatible_features.
-constexpr u64 kDirty = 1 << 0;
-constexpr u64 kCorrupt = 1 << 1;
-constexpr u64 kExternalData = 1 << 2;
-constexpr u64 kCompressionType = 1 << 3;
-constexpr u64 kExtendedL2 = 1 << 4;
+using namespace qcow2_feature;
+
 constexpr u64 kKnown = kDirty | kCorrupt | kExternalData | kCompressionType | kExtendedL2;
 
 // Header extensions.
 constexpr u32 kEndOfExtensions = 0;
 constexpr u32 kBackingFormat = 0xe2792aca;
+constexpr u32 kBitmaps = 0x23852875;
 
 // QEMU's limits; larger values would only make us hold larger tables.
 constexpr unsigned kMinClusterBits = 9;
@@ -70,6 +67,7 @@ Result<u32, Error> read_version_3(const ImageFile& file, const std::vector<u8>& 
     return file.error("its qcow2 header has a wrong length");
   }
   DOPPEL_TRY(check_features(file, incompatible));
+  header.incompatible_features = incompatible;
   header.is_dirty = (incompatible & kDirty) != 0;
   header.is_corrupt = (incompatible & kCorrupt) != 0;
   const u8 compression = header_bytes > kVersion3Bytes ? bytes[kVersion3Bytes] : 0;
@@ -82,6 +80,26 @@ Result<u32, Error> read_version_3(const ImageFile& file, const std::vector<u8>& 
   return header_bytes;
 }
 
+/// They lie between the header and the backing file's name, or the first cluster's end.
+Result<void, Error> read_extensions(const ImageFile& file, const std::vector<u8>& bytes,
+                                    u32 header_bytes, Qcow2Header& header) {
+  const u64 name_offset = load_be64(&bytes[8]);
+  const u64 end = name_offset != 0 && name_offset < bytes.size() ? name_offset : bytes.size();
+  for (u64 at = header_bytes; at + 8 <= end;) {
+    const u32 type = load_be32(&bytes[at]);
+    const u32 length_bytes = load_be32(&bytes[at + 4]);
+    if (type == kEndOfExtensions) break;
+    at += 8;
+    if (length_bytes > end - at) return file.error("a qcow2 header extension is too long");
+    if (type == kBackingFormat) {
+      header.backing_format.assign(reinterpret_cast<const char*>(&bytes[at]), length_bytes);
+    }
+    header.has_bitmaps = header.has_bitmaps || type == kBitmaps;
+    at += (u64{length_bytes} + 7) / 8 * 8;
+  }
+  return {};
+}
+
 Result<void, Error> read_backing(const ImageFile& file, const std::vector<u8>& bytes,
                                  u32 header_bytes, Qcow2Header& header) {
   const u64 name_offset = load_be64(&bytes[8]);
@@ -92,18 +110,6 @@ Result<void, Error> read_backing(const ImageFile& file, const std::vector<u8>& b
     return file.error("its backing file's name lies outside the header");
   }
   header.backing_file.assign(reinterpret_cast<const char*>(&bytes[name_offset]), name_bytes);
-  // Extensions lie between the header and the name.
-  for (u64 at = header_bytes; at + 8 <= name_offset;) {
-    const u32 type = load_be32(&bytes[at]);
-    const u32 length_bytes = load_be32(&bytes[at + 4]);
-    if (type == kEndOfExtensions) break;
-    at += 8;
-    if (length_bytes > name_offset - at) return file.error("a qcow2 header extension is too long");
-    if (type == kBackingFormat) {
-      header.backing_format.assign(reinterpret_cast<const char*>(&bytes[at]), length_bytes);
-    }
-    at += (u64{length_bytes} + 7) / 8 * 8;
-  }
   if (!is_plain(header.backing_file) || !is_plain(header.backing_format)) {
     return file.error("its backing file's name has control characters");
   }
@@ -173,6 +179,7 @@ Result<Qcow2Header, Error> read_qcow2_header(ImageFile& file) {
     DOPPEL_TRY(header_bytes, read_version_3(file, bytes, header));
   }
   DOPPEL_TRY(check_tables(file, header));
+  DOPPEL_TRY(read_extensions(file, bytes, header_bytes, header));
   DOPPEL_TRY(read_backing(file, bytes, header_bytes, header));
   return header;
 }

@@ -23,6 +23,16 @@ inline constexpr u64 kIncompatible = 72;
 inline constexpr u64 kAutoclear = 88;
 }  // namespace qcow2_field
 
+/// Bits of incompatible_features.
+namespace qcow2_feature {
+/// Counts may be wrong: somebody writes the image, or was stopped while doing so.
+inline constexpr u64 kDirty = 1 << 0;
+inline constexpr u64 kCorrupt = 1 << 1;
+inline constexpr u64 kExternalData = 1 << 2;
+inline constexpr u64 kCompressionType = 1 << 3;
+inline constexpr u64 kExtendedL2 = 1 << 4;
+}  // namespace qcow2_feature
+
 struct Qcow2Header {
   unsigned version = 0;
   unsigned cluster_bits = 0;
@@ -35,12 +45,17 @@ struct Qcow2Header {
   u64 snapshots_offset = 0;
   bool is_dirty = false;
   bool is_corrupt = false;
+  u64 incompatible_features = 0;
+  /// Bitmaps refer to clusters too, in a way that is not followed here.
+  bool has_bitmaps = false;
   u64 autoclear_features = 0;
   unsigned refcount_order = 4;
   std::string backing_file;    ///< Empty: none.
   std::string backing_format;  ///< Empty: not said.
 
   u64 cluster_bytes() const { return u64{1} << cluster_bits; }
+  /// The header can say that somebody writes the image.
+  bool can_be_marked() const { return version >= 3 && !has_bitmaps; }
   /// Entries of a table that fills a cluster.
   u64 entries_per_cluster() const { return cluster_bytes() / sizeof(u64); }
   u64 clusters_of(u64 length_bytes) const {

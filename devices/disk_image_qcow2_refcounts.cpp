@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "devices/big_endian.h"
+#include "devices/disk_image_qcow2_repair.h"
 
 namespace doppel::devices {
 namespace {
@@ -135,6 +136,7 @@ std::optional<u64> Qcow2Refcounts::search_block(Block& block, u64 table_index) {
 }
 
 std::optional<u64> Qcow2Refcounts::allocate() {
+  if (!mark_open()) return std::nullopt;
   const u64 limit = std::min(next_cluster_ + kMaxSearched,
                              header_.clusters_of(file_.size_bytes()) + kMaxBehindEnd);
   while (next_cluster_ < limit) {
@@ -256,9 +258,64 @@ void Qcow2Refcounts::release_later(u64 offset, u64 length_bytes) {
 }
 
 bool Qcow2Refcounts::apply_releases() {
+  if (!mark_open()) return false;
   for (const u64 cluster : releases_) lower(cluster);
   releases_.clear();
   return write_back();
+}
+
+// --- The mark of a writer, and what to do about one that was left ---
+
+bool Qcow2Refcounts::write_features(u64 incompatible) {
+  std::array<u8, sizeof(u64)> field{};
+  store_be64(field.data(), incompatible);
+  return file_.write(qcow2_field::kIncompatible, field) && file_.sync();
+}
+
+bool Qcow2Refcounts::mark_open() {
+  if (is_marked_ || !header_.can_be_marked()) return true;
+  is_marked_ = write_features(header_.incompatible_features | qcow2_feature::kDirty);
+  return is_marked_;
+}
+
+bool Qcow2Refcounts::mark_closed() {
+  if (!is_marked_) return true;
+  is_marked_ = !write_features(header_.incompatible_features & ~qcow2_feature::kDirty);
+  return !is_marked_;
+}
+
+/// False: a count is lower than it must be, or cannot be read.
+bool Qcow2Refcounts::visit_counts(const std::vector<u16>& references, bool lowers) {
+  u64 covered = 0;  // References that a block counts.
+  for (u64 table_index = 0; table_index < table_.size(); ++table_index) {
+    if (table_[table_index] == 0) continue;
+    Block* block = block_at(table_index);
+    if (block == nullptr) return false;
+    const u64 first = table_index * counts_per_block();
+    for (u64 i = 0; i < counts_per_block(); ++i) {
+      const u64 wanted = first + i < references.size() ? references[first + i] : 0;
+      const u64 present = count(*block, i);
+      if (wanted != 0) ++covered;
+      if (present < wanted) return false;
+      if (!lowers || present == wanted) continue;
+      set_count(*block, i, wanted);
+      if (wanted == 0 && first + i < references.size()) {
+        file_.punch((first + i) << header_.cluster_bits, header_.cluster_bytes());
+      }
+    }
+  }
+  const auto used = std::count_if(references.begin(), references.end(),
+                                  [](u16 wanted) { return wanted != 0; });
+  return covered == static_cast<u64>(used);
+}
+
+bool Qcow2Refcounts::repair() {
+  if (header_.has_bitmaps) return false;
+  const auto references = count_qcow2_references(file_, header_);
+  // Counts that are too low are another program's way: only it knows what it meant.
+  if (!references || !visit_counts(*references, false)) return false;
+  is_marked_ = true;
+  return visit_counts(*references, true) && write_back() && file_.sync() && mark_closed();
 }
 
 }  // namespace doppel::devices

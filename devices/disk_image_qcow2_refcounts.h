@@ -6,7 +6,8 @@
 // that survives a crash at any moment: in the file, a count is never lower than the number of
 // references. So counts rise before a reference is written, and fall (release_later) only when the
 // reference is known to be gone. What a crash leaves is at worst a cluster that counts as used and
-// is not.
+// is not; a mark in the header, there from the first change of a count until the image is closed,
+// tells the next writer to look for such clusters (repair).
 //
 // @source  QEMU, docs/interop/qcow2, "Host cluster management"
 
@@ -28,6 +29,12 @@ class Qcow2Refcounts {
   Qcow2Refcounts(ImageFile& file, const Qcow2Header& header);
   /// Reads the table; false: the host could not.
   bool load();
+
+  /// Takes back what counts as used and is not, as a killed process leaves it. False: the image is
+  /// damaged in another way, and nothing was changed, or the host could not.
+  bool repair();
+  /// After everything is in the file: the image is as it should be. False: the host could not.
+  bool mark_closed();
 
   /// The offset of a cluster that was free and now counts one; none: the host or the image has no
   /// more.
@@ -62,6 +69,9 @@ class Qcow2Refcounts {
   std::optional<u64> search_block(Block& block, u64 table_index);
   bool grow();
   void lower(u64 cluster);
+  bool mark_open();
+  bool write_features(u64 incompatible);
+  bool visit_counts(const std::vector<u16>& references, bool lowers);
 
   ImageFile& file_;
   const Qcow2Header& header_;
@@ -72,6 +82,7 @@ class Qcow2Refcounts {
   Qcow2TableCache blocks_;
   u64 next_cluster_ = 0;  // No free cluster lies before.
   std::vector<u64> releases_;
+  bool is_marked_ = false;  // In the header: somebody writes the image.
 };
 
 }  // namespace doppel::devices

@@ -23,7 +23,7 @@ constexpr u64 kMaxDiscarded = u64{1} << 20;
 
 Qcow2Image::~Qcow2Image() {
   // Whoever wanted to know whether it works has flushed before.
-  if (refcounts_.has_value()) (void)flush();
+  if (refcounts_.has_value() && flush()) (void)refcounts_->mark_closed();
 }
 
 // --- Order ---

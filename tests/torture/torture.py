@@ -178,7 +178,9 @@ def kill_once(options, image, cache, generator):
     with open(log, "wb") as reports:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=reports, stderr=subprocess.PIPE)
         # Most kills in the thick of it, some while it opens its image.
-        time.sleep(generator.choice((0.02, 0.1, 0.3, 0.5)) * generator.random() + 0.005)
+        if generator.random() < 0.75:
+            wait_for_report(process, log)
+        time.sleep(generator.random() * 0.15)
         ended = process.poll()
         process.kill()
         complaints = process.stderr.read().decode("utf-8", "replace")
@@ -189,6 +191,13 @@ def kill_once(options, image, cache, generator):
         lines = file.read().split(b"\n")
     numbers = [int(line[1:], 16) for line in lines[:-1] if line.startswith(b"F") and len(line) == 9]
     return numbers[-1] if numbers else image.number
+
+
+def wait_for_report(process, log):
+    for _ in range(1000):
+        if os.path.getsize(log) != 0 or process.poll() is not None:
+            return
+        time.sleep(0.005)
 
 
 def torture(options, format_name, cache, generator):

@@ -82,7 +82,6 @@ TEST_CASE("qcow2: a header that contradicts the file is refused in one line") {
       {60,  4, 70000,                "too many internal snapshots"},
       {60,  4, 1,                    "internal snapshots lies outside"},
       {72,  8, 2,                    "marked as corrupt"},
-      {72,  8, 1,                    "not closed properly"},
       {72,  8, 4,                    "data_file"},
       {72,  8, 8,                    "contradicts itself"},
       {72,  8, 16,                   "extended L2"},
@@ -126,6 +125,66 @@ TEST_CASE("qcow2: a dirty or corrupt image can still be read") {
   builder.put64(72, 3);
   const auto disk = open_image({.path = folder.put("image", builder.bytes), .snapshot = true});
   CHECK(read_sectors(*disk, 0, 8) == zeros(8));
+}
+
+TEST_CASE("qcow2: what a killed writer left counted and unused is free after the next opening") {
+  const ImageFolder folder;
+  Qcow2Builder builder(3, 12, kMegabyte);
+  const u64 l2 = builder.add_l2();
+  builder.put64(l2, builder.add_cluster(sectors_of(1, 8)) | kCopied);
+  builder.add_cluster(sectors_of(9, 8));
+  builder.add_cluster(sectors_of(9, 8), 3);
+  builder.put64(72, 1);
+  const std::string path = folder.put("image", builder.bytes);
+  CHECK(check_qcow2(folder.get("image")).leaked == 2);
+  CHECK(read_sectors(*open_image({.path = path}), 0, 8) == sectors_of(1, 8));
+  check_sound(folder.get("image"));
+  CHECK(load_be64(&folder.get("image")[72]) == 0);
+}
+
+TEST_CASE("qcow2: a writer's mark is in the header from the first new cluster until the end") {
+  const ImageFolder folder;
+  for (const unsigned version : {2u, 3u}) {
+    const std::string path = folder.put("image", Qcow2Builder(version, 12, kMegabyte).bytes);
+    const auto mark = [&] { return version == 3 ? load_be64(&folder.get("image")[72]) : 0; };
+    {
+      const auto disk = open_image({.path = path});
+      CHECK(read_sectors(*disk, 0, 1) == zeros(1));
+      CHECK(mark() == 0);
+      CHECK(disk->write(0, sectors_of(1, 1)));
+      CHECK(mark() == (version == 3 ? 1 : 0));
+      CHECK(disk->flush());
+      CHECK(mark() == (version == 3 ? 1 : 0));
+    }
+    CHECK(mark() == 0);
+    {
+      const auto disk = open_image({.path = path});
+      CHECK(disk->write(0, sectors_of(2, 1)));  // In place.
+      CHECK(mark() == 0);
+    }
+  }
+}
+
+TEST_CASE("qcow2: a dirty image whose counts are too low, or cannot be followed, is refused") {
+  const ImageFolder folder;
+  const auto dirty = [&](auto&& change) {
+    Qcow2Builder builder(3, 12, kMegabyte);
+    const u64 l2 = builder.add_l2();
+    const u64 cluster = builder.add_cluster(sectors_of(1, 8));
+    builder.put64(l2, cluster | kCopied);
+    builder.put64(72, 1);
+    change(builder, l2, cluster);
+    const std::string path = folder.put("image", builder.bytes);
+    const std::string line = refusal({.path = path});
+    CHECK(line.find("not closed properly") != std::string::npos);
+    CHECK(folder.get("image") == builder.bytes);
+  };
+  dirty([](Qcow2Builder& b, u64, u64 cluster) { b.set_count(cluster / 4096, 0); });
+  dirty([](Qcow2Builder& b, u64 l2, u64 cluster) { b.put64(l2 + 8, cluster | kCopied); });
+  dirty([](Qcow2Builder& b, u64 l2, u64) { b.put64(l2 + 8, (u64{1} << 40) | kCopied); });
+  dirty([](Qcow2Builder& b, u64, u64) { b.put64(4096 + 8, 2 * 4096); });  // The same block twice.
+  dirty([](Qcow2Builder& b, u64, u64) { b.put64(4096 + 8, u64{1} << 40); });
+  dirty([](Qcow2Builder& b, u64, u64) { b.put32(104, 0x23852875); });     // Bitmaps.
 }
 
 TEST_CASE("qcow2: reads clusters of data, of zeros, compressed ones, and nothing") {
