@@ -28,6 +28,9 @@ class AtapiCdrom final : public IdeDrive {
   /// Puts a disc in (it must outlive its stay) and closes the tray; null takes it out and leaves
   /// the tray closed. A lock is the caller's to respect.
   void insert(BlockBackend* medium);
+  /// The button at the front of a drive that the guest has locked: it is told, and may do what was
+  /// wanted.
+  void press_eject_button() { event_ = atapi::kEventEjectRequest; }
   /// What lies in the tray, open or closed; may be null.
   BlockBackend* medium() const { return medium_; }
   bool is_tray_open() const { return tray_open_; }

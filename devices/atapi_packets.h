@@ -48,6 +48,7 @@ inline constexpr Sense kRemovalPrevented{0x5, 0x53, 0x02};
 inline constexpr Sense kDiscChanged{0x6, 0x28, 0x00};
 
 // Media events of GET EVENT STATUS NOTIFICATION.
+inline constexpr u8 kEventEjectRequest = 1;
 inline constexpr u8 kEventNewMedia = 2;
 inline constexpr u8 kEventMediaRemoval = 3;
 

@@ -122,6 +122,7 @@ void PcBoard::Parts::fit_drives() {
       case BoardConfig::Drive::Kind::Cdrom: {
         auto cdrom = std::make_unique<AtapiCdrom>("cdrom" + place);
         if (drive.medium) cdrom->insert(drive.medium.get());
+        if (drive.place < cdroms.size()) cdroms[drive.place] = cdrom.get();
         ide.attach(channel, drive.place % 2, std::move(cdrom));
         break;
       }

@@ -54,6 +54,9 @@ struct BoardConfig {
     unsigned place = 0;  ///< IDE: channel * 2 + unit; floppy: A is 0; virtio: a number of its own.
     std::shared_ptr<BlockBackend> medium;
     std::string serial;
+    std::string name;   ///< As a person calls it: "ide1-cd0".
+    std::string file;   ///< What the medium is kept in.
+    std::string cache;  ///< How.
     std::optional<unsigned> boot_index = {};  ///< Firmware tries the lowest first.
   };
   std::vector<Drive> drives;
@@ -149,6 +152,20 @@ class PcBoard {
   u64 disk_sectors_moved() const;
   /// Mouse events of Keyboard8042::kMouseEventBytes each.
   ByteReceiver& mouse_input();
+  /// The drives, in the order of the configuration, with what is in them now.
+  const std::vector<BoardConfig::Drive>& drives() const;
+  /// The door of a removable drive.
+  struct Door {
+    bool is_removable = false;
+    bool is_open = false;
+    bool is_locked = false;  ///< By the guest.
+  };
+  Door door(size_t drive) const;
+  /// A person puts a medium in, or (null) takes it out, whatever the guest thinks of it. False: the
+  /// drive does not take it, and nothing changed.
+  bool change_medium(size_t drive, std::shared_ptr<BlockBackend> medium, std::string file);
+  /// A person presses the button of a locked drive: the guest may give the disc out.
+  void press_eject_button(size_t drive);
   /// The button at the front: an ACPI event, which the guest may ignore.
   void press_power_button();
 

@@ -16,6 +16,7 @@
 #include "devices/acpi_pm.h"
 #include "devices/acpi_tables.h"
 #include "devices/apic_messages.h"
+#include "devices/atapi_cdrom.h"
 #include "devices/coprocessor_error.h"
 #include "devices/debug_exit.h"
 #include "devices/debug_port.h"
@@ -69,6 +70,8 @@ struct PcBoard::Parts final : LocalApicHost {
   void describe_machine();
   /// Puts drives in, with what is in them.
   void fit_drives();
+  /// Null: the drive is another kind.
+  AtapiCdrom* cdrom_of(const BoardConfig::Drive& drive) const;
   void fit_display();
   /// pc_board_sound.cpp
   void fit_sound();
@@ -173,6 +176,7 @@ struct PcBoard::Parts final : LocalApicHost {
   Piix3 piix3;
   Piix4Pm piix4_pm;
   IdeController ide;
+  std::array<AtapiCdrom*, 4> cdroms{};  // By place; null: something else is there.
   Dma8237Pair dma;
   Floppy82077 floppy;
   std::unique_ptr<mmu::DeviceMemory> video_memory;  // With the card, or neither.

@@ -56,23 +56,64 @@ Result<std::unique_ptr<devices::BlockBackend>, Error> as_floppy(
   return std::unique_ptr<devices::BlockBackend>(std::make_unique<ShortFloppy>(std::move(image), *size));
 }
 
+/// QEMU's names, which tell the place.
+std::string name_of(const DriveOptions& drive, unsigned place) {
+  if (!drive.id.empty()) return drive.id;
+  if (drive.bus == DriveOptions::Bus::Floppy) return "floppy" + std::to_string(place);
+  if (drive.bus == DriveOptions::Bus::Virtio) return "virtio" + std::to_string(place);
+  return "ide" + std::to_string(place / 2) + (drive.is_cdrom ? "-cd" : "-hd") + std::to_string(place % 2);
+}
+
+using Format = devices::DiskImageOptions::Format;
+
+struct FormatName {
+  Format format;
+  std::string_view name;
+};
+constexpr FormatName kFormatNames[] = {
+    {Format::Detect, "detect"}, {Format::Raw, "raw"}, {Format::Qcow2, "qcow2"}};
+
 }  // namespace
 
+std::string_view disk_format_name(Format format) {
+  for (const FormatName& known : kFormatNames) {
+    if (known.format == format) return known.name;
+  }
+  return {};
+}
+
+std::optional<Format> disk_format_named(std::string_view name) {
+  for (const FormatName& known : kFormatNames) {
+    if (known.name == name) return known.format;
+  }
+  return std::nullopt;
+}
+
+Result<std::unique_ptr<devices::BlockBackend>, Error> open_drive_image(
+    const devices::DiskImageOptions& options, BoardConfig::Drive::Kind kind, MediumUse use) {
+  DOPPEL_TRY(std::unique_ptr<devices::BlockBackend> image, devices::open_disk_image(options));
+  if (image->sectors() == 0) return Error{options.path + ": is empty"};
+  if (kind == BoardConfig::Drive::Kind::Floppy) {
+    DOPPEL_TRY(image, as_floppy(options.path, std::move(image)));
+  }
+  if (use == MediumUse::Twice && image->twin() == nullptr && !image->is_read_only())
+    return Error{options.path + ": --engine lockstep runs two machines, which cannot both write to it (-snapshot helps)"};
+  return image;
+}
+
 Result<std::vector<BoardConfig::Drive>, Error> open_drives(const Options& options) {
+  const MediumUse use = options.engine == EngineKind::Lockstep ? MediumUse::Twice : MediumUse::Alone;
   std::vector<BoardConfig::Drive> drives;
   for (const DriveOptions& wanted : options.drives) {
     if (wanted.bus == DriveOptions::Bus::None) continue;  // Named, and connected to nothing.
-    BoardConfig::Drive drive{.kind = kind_of(wanted), .place = wanted.index.value_or(0), .medium = nullptr, .serial = wanted.serial, .boot_index = wanted.boot_index};
+    const unsigned place = wanted.index.value_or(0);
+    BoardConfig::Drive drive{.kind = kind_of(wanted), .place = place, .medium = nullptr, .serial = wanted.serial,
+                             .name = name_of(wanted, place), .file = wanted.path, .cache = cache_mode_name(wanted.cache),
+                             .boot_index = wanted.boot_index};
     if (!wanted.path.empty()) {
-      DOPPEL_TRY(std::unique_ptr<devices::BlockBackend> image,
-                 devices::open_disk_image({.path = wanted.path, .format = wanted.format, .read_only = wanted.read_only, .snapshot = wanted.snapshot, .cache = wanted.cache, .unmap = wanted.unmap}));
-      if (image->sectors() == 0) return Error{wanted.path + ": is empty"};
-      if (wanted.bus == DriveOptions::Bus::Floppy) {
-        DOPPEL_TRY(image, as_floppy(wanted.path, std::move(image)));
-      }
-      if (options.engine == EngineKind::Lockstep && image->twin() == nullptr && !image->is_read_only())
-        return Error{wanted.path + ": --engine lockstep runs two machines, which cannot both write to it (-snapshot helps)"};
-      drive.medium = std::move(image);
+      const devices::DiskImageOptions image{.path = wanted.path, .format = wanted.format, .read_only = wanted.read_only,
+                                            .snapshot = wanted.snapshot, .cache = wanted.cache, .unmap = wanted.unmap};
+      DOPPEL_TRY(drive.medium, open_drive_image(image, drive.kind, use));
     }
     drives.push_back(std::move(drive));
   }

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <sstream>
 
+#include "cpu/base/log.h"
 #include "devices/keyboard_8042.h"
 #include "frontend/file.h"
 #include "frontend/machine.h"
@@ -16,7 +17,8 @@ namespace {
 
 constexpr const char* kHeading = "doppel-input 2";
 constexpr const char* kOldHeading = "doppel-input 1";
-constexpr const char* kNames[] = {"serial0", "serial1", "keyboard", "mouse", "console", "reset", "power", "time"};
+constexpr const char* kNames[] = {"serial0", "serial1", "keyboard", "mouse", "console",
+                                  "reset", "power", "time", "media"};
 constexpr size_t kMouseEvent = devices::Keyboard8042::kMouseEventBytes;
 constexpr size_t kMostWaiting = 1 << 20;
 
@@ -42,6 +44,7 @@ bool takes_bytes(InputQueue::Target target) {
 /// Whether an entry of a recording can have been written by us.
 bool fits(InputQueue::Target target, size_t bytes) {
   if (target == InputQueue::Target::Time) return bytes == sizeof(u64);
+  if (target == InputQueue::Target::Media) return bytes != 0;
   if (!takes_bytes(target)) return bytes == 0;
   return target != InputQueue::Target::Mouse || bytes % kMouseEvent == 0;
 }
@@ -157,11 +160,15 @@ void InputQueue::push_power_button() {
   if (!replaying_) power_waiting_ = true;
 }
 
+void InputQueue::push_media(MediaChange change) {
+  if (!replaying_) media_waiting_.push_back(std::move(change));
+}
+
 bool InputQueue::pending(u64 now_ns) const {
   for (const auto& queue : waiting_) {
     if (!queue.empty()) return true;
   }
-  return reset_waiting_ || power_waiting_ || (!later_.empty() && later_.begin()->first <= now_ns);
+  return reset_waiting_ || power_waiting_ || !media_waiting_.empty() || (!later_.empty() && later_.begin()->first <= now_ns);
 }
 
 bool InputQueue::deliverable(Machine& machine) const {
@@ -175,7 +182,7 @@ bool InputQueue::deliverable(Machine& machine) const {
     if (time_ns > machine.now_ns()) break;
     if (has_room(later.target)) return true;
   }
-  return reset_waiting_ || power_waiting_;
+  return reset_waiting_ || power_waiting_ || !media_waiting_.empty();
 }
 
 std::optional<u64> InputQueue::next_due_ns() const {
@@ -236,6 +243,12 @@ InputQueue::Delivered InputQueue::deliver_recorded(Machine& machine) {
       result = Delivered::Input;
       continue;
     }
+    if (entry.target == Target::Media) {
+      if (!replay_media(machine, entry.bytes)) break;
+      recorded_.pop_front();
+      result = Delivered::Input;
+      continue;
+    }
     const InputPort port = port_of(entry.target);
     if (machine.receiver(port).room() < entry.bytes.size()) {
       diverged_ = true;
@@ -246,6 +259,25 @@ InputQueue::Delivered InputQueue::deliver_recorded(Machine& machine) {
     result = Delivered::Input;
   }
   return result;
+}
+
+/// False: what was put in then cannot be put in now.
+bool InputQueue::replay_media(Machine& machine, const std::vector<u8>& bytes) {
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  auto change = MediaChange::parse(text);
+  const auto drive = change.ok() ? machine.find_drive(change->drive) : std::nullopt;
+  if (drive) {
+    const auto opened = machine.open_medium(*change);
+    if (opened.ok()) {
+      machine.change_medium(*change);
+      return true;
+    }
+    log::warn("machine", "%s", opened.error().message.c_str());
+  } else {
+    log::warn("machine", "the recording changes the medium of a drive that does not exist");
+  }
+  diverged_ = true;
+  return false;
 }
 
 void InputQueue::jump(Machine& machine, u64 time_ns) {
@@ -268,6 +300,12 @@ InputQueue::Delivered InputQueue::deliver_from_host(Machine& machine) {
     power_waiting_ = false;
     write_entry(stamp, Target::Power, {});
     machine.press_power_button();
+    result = Delivered::Input;
+  }
+  for (; !media_waiting_.empty(); media_waiting_.pop_front()) {
+    const std::string text = media_waiting_.front().text();
+    write_entry(stamp, Target::Media, std::vector<u8>(text.begin(), text.end()));
+    machine.change_medium(media_waiting_.front());
     result = Delivered::Input;
   }
   for (unsigned i = 0; i < kReceivers; ++i) {

@@ -21,6 +21,7 @@
 //                        held (bit 0 left, 1 right, 2 middle, 3 and 4 side)
 //     console            bytes typed at a virtio console
 //     reset, power       the buttons of the case; no bytes: "-"
+//     media              a change of a removable medium as text (frontend/media_change.h)
 //     time               eight bytes, lowest first: virtual time jumps to this moment, because a
 //                        person is watching and the machine was too slow
 //
@@ -41,6 +42,7 @@
 
 #include "cpu/base/result.h"
 #include "cpu/base/types.h"
+#include "frontend/media_change.h"
 
 namespace doppel::frontend {
 
@@ -48,7 +50,7 @@ class Machine;
 
 class InputQueue {
  public:
-  enum class Target : u8 { Serial0, Serial1, Keyboard, Mouse, Console, Reset, Power, Time };
+  enum class Target : u8 { Serial0, Serial1, Keyboard, Mouse, Console, Reset, Power, Time, Media };
   static constexpr unsigned kReceivers = 5;  ///< Targets that take bytes.
 
   InputQueue() = default;
@@ -76,6 +78,8 @@ class InputQueue {
   unsigned mouse_buttons() const { return mouse_buttons_; }
   void push_reset();
   void push_power_button();
+  /// The medium has been opened.
+  void push_media(MediaChange change);
 
   /// Something waits to be delivered as soon as the machine can take it.
   bool pending(u64 now_ns) const;
@@ -109,6 +113,7 @@ class InputQueue {
   };
   Delivered deliver_recorded(Machine& machine);
   Delivered deliver_from_host(Machine& machine);
+  bool replay_media(Machine& machine, const std::vector<u8>& bytes);
   void take_due(u64 now_ns);
   void write_entry(const Stamp& stamp, Target target, const std::vector<u8>& bytes);
 
@@ -125,6 +130,7 @@ class InputQueue {
   unsigned mouse_buttons_ = 0;
   bool reset_waiting_ = false;
   bool power_waiting_ = false;
+  std::deque<MediaChange> media_waiting_;
   std::unique_ptr<std::FILE, Closer> recording_;
   bool replaying_ = false;
   bool diverged_ = false;

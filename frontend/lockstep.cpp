@@ -63,6 +63,9 @@ void Lockstep::skip_to(u64 time_ns) { pass({.kind = Step::Kind::SkipTo, .value =
 void Lockstep::receive(InputPort port, u8 byte) {
   pass({.kind = Step::Kind::Receive, .port = port, .byte = byte});
 }
+void Lockstep::change_medium(const MediaChange& change) {
+  pass({.kind = Step::Kind::Medium, .medium = std::make_shared<const MediaChange>(change)});
+}
 void Lockstep::press_power_button() { pass({.kind = Step::Kind::PowerButton}); }
 
 void Lockstep::run_due() {
@@ -167,6 +170,13 @@ void Lockstep::apply(Machine& machine, const Step& step) {
     case Step::Kind::PowerButton:
       machine.press_power_button();
       break;
+    case Step::Kind::Medium: {
+      // A medium that nobody writes can be in all machines.
+      MediaChange change = *step.medium;
+      if (change.medium != nullptr && !change.medium->is_read_only()) change.medium = change.medium->twin();
+      machine.change_medium_alone(change);
+      break;
+    }
     case Step::Kind::Receive:
       machine.receiver(step.port).receive(step.byte);
       break;

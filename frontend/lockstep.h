@@ -43,6 +43,7 @@ class Lockstep {
   void skip_to(u64 time_ns);
   void receive(InputPort port, u8 byte);
   void press_power_button();
+  void change_medium(const MediaChange& change);
   void drop_caches();
   void request_taken(const std::optional<MachineRequest>& request);
   /// The subject was loaded: all begins anew from there.
@@ -73,6 +74,7 @@ class Lockstep {
       SkipTo,
       Receive,
       PowerButton,
+      Medium,
       Reset,
       DropCaches,
       TakeRequest,
@@ -81,6 +83,7 @@ class Lockstep {
     Kind kind = Kind::Run;
     InputPort port = InputPort::Serial0;
     u8 byte = 0;
+    std::shared_ptr<const MediaChange> medium = nullptr;
     u64 value = 0;  ///< Run: until this many instructions have retired. SkipTo: the time.
   };
 

@@ -192,6 +192,26 @@ void Machine::press_power_button() {
   board_->press_power_button();
 }
 
+void Machine::change_medium(const MediaChange& change) {
+  if (lockstep_) lockstep_->change_medium(change);
+  change_medium_alone(change);
+}
+
+std::optional<size_t> Machine::find_drive(std::string_view name) const {
+  const auto& drives = board_->drives();
+  for (size_t i = 0; i < drives.size(); ++i) {
+    if (drives[i].name == name) return i;
+  }
+  return std::nullopt;
+}
+
+Result<void, Error> Machine::open_medium(MediaChange& change) const {
+  const auto drive = find_drive(change.drive);
+  if (!drive) return Error{change.drive + ": there is no such drive"};
+  return frontend::open_medium(change, board_->drives()[*drive],
+                               lockstep_ ? MediumUse::Twice : MediumUse::Alone);
+}
+
 std::optional<MachineRequest> Machine::take_request() {
   if (lockstep_) lockstep_->request_taken(request_);
   return std::exchange(request_, std::nullopt);
@@ -225,6 +245,16 @@ void Machine::reset_alone() {
     loaders::apply_entry(boot_plan_.entry, *cpu_);
   }
   drop_caches();
+}
+
+void Machine::change_medium_alone(const MediaChange& change) {
+  const auto drive = find_drive(change.drive);
+  if (!drive) return;
+  if (board_->door(*drive).is_locked && !change.force) {
+    board_->press_eject_button(*drive);
+  } else if (!board_->change_medium(*drive, change.medium, change.file)) {
+    log::warn("machine", "%s: drive %s cannot take it", change.file.c_str(), change.drive.c_str());
+  }
 }
 
 void Machine::drop_caches() {

@@ -20,6 +20,7 @@
 #include "devices/scheduler.h"
 #include "frontend/engine_choice.h"
 #include "frontend/loaders/boot_plan.h"
+#include "frontend/media_change.h"
 #include "mmu/io_map.h"
 #include "mmu/machine_memory.h"
 #include "mmu/physical_memory.h"
@@ -98,6 +99,12 @@ class Machine final : private cpu::Environment,
   devices::ByteReceiver& receiver(InputPort port);
   /// The button at the front, which the guest may ignore.
   void press_power_button();
+  /// Where the guest has locked the door and `force` is not given, it is only asked.
+  void change_medium(const MediaChange& change);
+  /// The drive's number on the board; by its name.
+  std::optional<size_t> find_drive(std::string_view name) const;
+  /// Opens what a change names, for a drive that exists. @errors "NAME: reason"
+  Result<void, Error> open_medium(MediaChange& change) const;
   /// Null unless the engine is `lockstep`.
   Lockstep* lockstep() { return lockstep_.get(); }
 
@@ -131,6 +138,7 @@ class Machine final : private cpu::Environment,
   // ---- for the lockstep: this machine alone, without its reference ---------------------------
 
   void reset_alone();
+  void change_medium_alone(const MediaChange& change);
   void serialize_alone(Archive& archive);
   const std::optional<MachineRequest>& pending_request() const { return request_; }
   void forget_request() { request_.reset(); }

@@ -15,9 +15,12 @@ namespace doppel::frontend {
 namespace {
 
 constexpr const char* kHelp =
+    "change [-f] DRIVE FILE [FORMAT [ACCESS]]  another disk in a CD-ROM or floppy drive\n"
     "cont, c             go on\n"
     "dump ADDR           guest and host code of the blocks at a linear address\n"
+    "eject [-f] DRIVE    takes the disk out; -f: also where the guest has locked the door\n"
     "help                this list\n"
+    "info block          the drives and what is in them\n"
     "info jit            what the translator did\n"
     "info mmu            what address translation did\n"
     "info registers [-a] the processor; -a: x87 and vectors too\n"
@@ -140,6 +143,7 @@ std::string Hmp::execute(const std::string& line) {
   for (std::string word; words >> word;) arguments.push_back(word);
   if (auto answer = execute_input(command, arguments, rest)) return *answer;
   if (auto answer = execute_display(command, arguments)) return *answer;
+  if (auto answer = execute_media(command, arguments)) return *answer;
   const std::string argument = arguments.empty() ? "" : arguments[0];
   const std::string more = arguments.size() < 2 ? "" : arguments[1];
   if (command == "help" || command == "?") return kHelp;

@@ -36,6 +36,13 @@ class Hmp {
   std::string move_mouse(const Arguments& arguments);
   std::string press_mouse_buttons(const Arguments& arguments);
 
+  // hmp_media.cpp: what lies in the drives.
+  std::optional<std::string> execute_media(const std::string& command, Arguments arguments);
+  std::string change_medium(const Arguments& arguments, bool force);
+  std::string eject_medium(const Arguments& arguments, bool force);
+  std::string enter(MediaChange change);
+  std::string info_block() const;
+
   // hmp_display.cpp: what such a person would see.
   std::optional<std::string> execute_display(const std::string& command,
                                              const Arguments& arguments);
