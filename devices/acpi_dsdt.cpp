@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <string>
 
+#include "devices/acpi_dsdt_disks.h"
 #include "devices/acpi_pm.h"
 #include "devices/acpi_tables.h"
 #include "devices/aml_builder.h"
@@ -120,7 +121,7 @@ void routing_table(AmlBuilder& aml) {
   });
 }
 
-void isa_bridge(AmlBuilder& aml, bool has_pvpanic) {
+void isa_bridge(AmlBuilder& aml, const AcpiTablesConfig& config) {
   aml.device("ISA_", [&] {
     aml.name("_ADR");
     aml.integer(0x0001'0000);
@@ -139,6 +140,7 @@ void isa_bridge(AmlBuilder& aml, bool has_pvpanic) {
                AmlResources().io(layout::kCom1, 8).isa_irq(layout::kIrqCom1));
     isa_device(aml, "COM2", "PNP0501", 2,
                AmlResources().io(layout::kCom2, 8).isa_irq(layout::kIrqCom2));
+    describe_floppy(aml, config);
     // Ports of the board itself: nobody may be placed there.
     isa_device(aml, "SYSR", "PNP0C02", 0,
                AmlResources()
@@ -154,7 +156,7 @@ void isa_bridge(AmlBuilder& aml, bool has_pvpanic) {
       aml.integer(kPresentNotShown);
       resources(aml, "_CRS", AmlResources().io(layout::kFwCfg, 12));
     });
-    if (!has_pvpanic) return;
+    if (!config.has_pvpanic) return;
     aml.device("PEVT", [&] {
       aml.name("_HID");
       aml.string("QEMU0001");
@@ -183,7 +185,8 @@ void pci_root(AmlBuilder& aml, const AcpiTablesConfig& config) {
                                  static_cast<u32>(layout::kRomArea) - 1, true)
                   .memory_window(config.pci_window, static_cast<u32>(layout::kIoApic) - 1, false));
     routing_table(aml);
-    isa_bridge(aml, config.has_pvpanic);
+    isa_bridge(aml, config);
+    describe_ide(aml);
   });
 }
 

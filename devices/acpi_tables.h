@@ -21,6 +21,8 @@ struct AcpiTablesConfig {
   u32 pci_window = 0xc000'0000;
   bool has_vga = false;
   bool has_pvpanic = false;
+  /// As CMOS register 10h has them: drive A in the upper half.
+  u8 floppy_types = 0;
 };
 
 struct AcpiTables {

@@ -163,6 +163,13 @@ AmlResources& AmlResources::isa_irq(unsigned irq) {
   return *this;
 }
 
+AmlResources& AmlResources::isa_dma(unsigned channel) {
+  append(0x2a, 1);
+  append(1u << channel, 1);
+  append(0, 1);
+  return *this;
+}
+
 AmlResources& AmlResources::interrupt(std::initializer_list<u32> irqs) {
   append(0x89, 1);
   append(2 + 4 * irqs.size(), 2);

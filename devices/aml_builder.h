@@ -125,6 +125,8 @@ class AmlResources {
   AmlResources& io(u16 first, u8 length);
   /// An ISA interrupt: edge, active high, not shared.
   AmlResources& isa_irq(unsigned irq);
+  /// A channel of the ISA bus's DMA controller: 8 bits, compatible timing.
+  AmlResources& isa_dma(unsigned channel);
   /// Level, active high, shared; any one of `irqs`.
   AmlResources& interrupt(std::initializer_list<u32> irqs);
   AmlResources& memory(u32 first, u32 length);

@@ -70,7 +70,8 @@ AcpiTablesConfig PcBoard::Parts::acpi_config() const {
   return {.cpus = config.cpus,
           .pci_window = static_cast<u32>(kPciHole),
           .has_vga = config.has_vga,
-          .has_pvpanic = config.has_pvpanic};
+          .has_pvpanic = config.has_pvpanic,
+          .floppy_types = floppy.cmos_drive_types()};
 }
 
 void PcBoard::Parts::describe_machine() {

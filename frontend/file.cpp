@@ -70,6 +70,11 @@ Result<void, Error> write_file(const std::string& path, const void* bytes, size_
   return {};
 }
 
+bool is_directory(const std::string& path) {
+  struct stat status = {};
+  return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 bool file_exists(const std::string& path) { return ::access(path.c_str(), R_OK) == 0; }
 
 }  // namespace doppel::frontend

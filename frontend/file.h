@@ -18,5 +18,6 @@ Result<std::vector<u8>, Error> read_beginning(const std::string& path, size_t li
 /// Replaces the file as a whole: a reader never sees half of it.
 Result<void, Error> write_file(const std::string& path, const void* bytes, size_t size);
 bool file_exists(const std::string& path);
+bool is_directory(const std::string& path);
 
 }  // namespace doppel::frontend

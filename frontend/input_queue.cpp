@@ -160,6 +160,14 @@ void InputQueue::push_power_button() {
   if (!replaying_) power_waiting_ = true;
 }
 
+void InputQueue::forget() {
+  for (auto& queue : waiting_) queue.clear();
+  later_.clear();
+  later_bytes_ = 0;
+  media_waiting_.clear();
+  reset_waiting_ = power_waiting_ = false;
+}
+
 void InputQueue::push_media(MediaChange change) {
   if (!replaying_) media_waiting_.push_back(std::move(change));
 }

@@ -63,6 +63,9 @@ class InputQueue {
   /// Takes input from a recording. @errors "NAME: reason", with the line where it is damaged.
   Result<void, Error> replay_from(const std::string& path);
   bool replaying() const { return replaying_; }
+  bool recording() const { return recording_ != nullptr; }
+  /// What waits was meant for a machine that is no more.
+  void forget();
 
   // From the host; ignored in a replay. Where far too much waits already, what comes is dropped as
   // a whole: half a key press would be another one.

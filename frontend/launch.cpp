@@ -20,6 +20,8 @@
 #include "frontend/monitor/hmp.h"
 #include "frontend/report.h"
 #include "frontend/run_loop.h"
+#include "frontend/snapshots.h"
+#include "frontend/state_directory.h"
 #include "frontend/state_file.h"
 #include "frontend/terminal.h"
 #include "frontend/trace_log.h"
@@ -155,8 +157,23 @@ Console::Config console_config(const Options& options) {
   return config;
 }
 
+/// A name that ends in a slash, or is a directory, takes the disks along.
+Result<void, Error> save_machine(Machine& machine, const std::string& path) {
+  if (!path.ends_with('/') && !is_directory(path)) return save_state(machine, path);
+  return save_state_directory(machine, path.substr(0, path.find_last_not_of('/') + 1));
+}
+
+Result<void, Error> load_machine(Machine& machine, const Options& options, const Snapshots& snapshots) {
+  MachineAfter after = MachineAfter::Unchanged;
+  if (!options.load_snapshot.empty()) return snapshots.load(machine, options.load_snapshot, after);
+  if (options.state_load_file.empty()) return {};
+  if (is_directory(options.state_load_file))
+    return load_state_directory(machine, options.state_load_file, after);
+  return load_state(machine, options.state_load_file);
+}
+
 RunConfig run_config(const Options& options, const Console::Config& console, Outputs& outputs,
-                     Machine& machine, HostFront* front) {
+                     Machine& machine, HostFront* front, const Snapshots& snapshots) {
   const bool person_types =
       console.reads_input && options.replay_file.empty() && Terminal::input_is_terminal();
   RunConfig config;
@@ -172,8 +189,11 @@ RunConfig run_config(const Options& options, const Console::Config& console, Out
   config.timeout_host_ns = options.timeout_host_ns;
   if (!options.state_save_file.empty()) {
     config.save_at_ns = options.state_save_at_ns;
-    config.save = [&machine, path = options.state_save_file] { return save_state(machine, path); };
+    config.save = [&machine, path = options.state_save_file] { return save_machine(machine, path); };
   }
+  config.load = [&machine, snapshots](const std::string& name, MachineAfter& after) {
+    return snapshots.load(machine, name, after);
+  };
   config.disk_accesses = [&machine] { return machine.board().disk_sectors_moved(); };
   config.flush_output = [&outputs] { outputs.flush(); };
   return config;
@@ -198,18 +218,21 @@ std::string screen_text(Machine& machine) {
 }
 
 Finished run_machine(const Options& options, Machine& machine, InputQueue& queue, Outputs& outputs,
-                     TraceLog& trace, Automaton& automaton, HostFront* front) {
+                     TraceLog& trace, Automaton& automaton, HostFront* front, const Snapshots& snapshots) {
   const Console::Config console_settings = console_config(options);
   Console console(console_settings, queue, outputs.terminal());
-  RunConfig config = run_config(options, console_settings, outputs, machine, front);
+  RunConfig config = run_config(options, console_settings, outputs, machine, front, snapshots);
   config.after_reset = [&] { trace.reset(machine.cpu().state); };
   std::optional<Hmp> monitor;
   config.script = automaton.script.get();
   config.script_world = {[&machine] { return screen_text(machine); }, &automaton.serial,
                          [&monitor](const std::string& line) { return monitor->execute(line); },
                          [](const std::string& answer) { std::fputs(answer.c_str(), stderr); }};
+  RunLoop* running = nullptr;
+  config.script_world.must_wait = [&running] { return running->load_wanted(); };
   RunLoop loop(machine, queue, console, std::move(config));
-  monitor.emplace(machine, loop, queue, machine.display());
+  running = &loop;
+  monitor.emplace(machine, loop, queue, machine.display(), snapshots);
   console.set_monitor([&monitor](const std::string& line) { return monitor->execute(line); });
   std::optional<Terminal> terminal;
   if (console_settings.reads_input) terminal.emplace(!console_settings.multiplexed);
@@ -251,13 +274,15 @@ Result<RunOutcome, Error> run_options(const Options& options,
   machine->reset();
   trace->attach(*machine);
   trace->reset(machine->cpu().state);
-  if (!options.state_load_file.empty()) DOPPEL_TRY(load_state(*machine, options.state_load_file));
+  const Snapshots snapshots(options.state_folder.empty() ? Snapshots::default_folder(machine->board().drives())
+                                                         : options.state_folder);
+  DOPPEL_TRY(load_machine(*machine, options, snapshots));
   DOPPEL_TRY(const std::unique_ptr<HostFront> front, open_front(options, *machine, queue));
   if (front) audio->window_opened();
 
   active_trace = trace.get();
   const auto begin = std::chrono::steady_clock::now();
-  Finished finished = run_machine(options, *machine, queue, outputs, *trace, automaton, front.get());
+  Finished finished = run_machine(options, *machine, queue, outputs, *trace, automaton, front.get(), snapshots);
   const auto took = std::chrono::steady_clock::now() - begin;
   active_trace = nullptr;
   trace->flush();

@@ -270,7 +270,26 @@ void Machine::serialize_alone(Archive& archive) {
   archive.section("cpu", [&] { cpu_->serialize(archive); });
   archive.section("memory", [&] { memory_.serialize(archive); });
   archive.section("board", [&] { board_->serialize(archive); });
-  if (!archive.is_loading()) return;
+  if (archive.is_loading()) loaded();
+}
+
+void Machine::serialize_chips(Archive& archive) {
+  drop_caches();
+  bool a20 = memory_.a20();
+  archive.section("scheduler", [&] { scheduler_->serialize(archive); });
+  archive.section("cpu", [&] { cpu_->serialize(archive); });
+  archive.section("a20", [&] { archive(a20); });
+  archive.section("board", [&] { board_->serialize(archive); });
+  if (archive.is_loading()) {
+    memory_.set_a20(a20);
+    loaded();
+    if (lockstep_) lockstep_->loaded();
+  } else if (lockstep_) {
+    lockstep_->drop_caches();
+  }
+}
+
+void Machine::loaded() {
   request_.reset();
   cpu_->update_paging();
   cpu_->update_mode();

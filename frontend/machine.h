@@ -132,6 +132,8 @@ class Machine final : private cpu::Environment,
 
   /// Everything the guest could tell apart. A machine that failed to load must be thrown away.
   void serialize(Archive& archive);
+  /// The same without the contents of memory, which must be there before this is loaded.
+  void serialize_chips(Archive& archive);
   /// 32 hexadecimal digits: equal for machines that no guest could tell apart.
   std::string state_hash();
 
@@ -180,6 +182,7 @@ class Machine final : private cpu::Environment,
   void report_guest(GuestEvent event) override;
   void set_a20(bool on) override;
   void request(const MachineRequest& wanted);
+  void loaded();
   void note_paging_mismatch(std::string what);
 
   const MachineConfig config_;

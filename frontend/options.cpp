@@ -373,8 +373,10 @@ constexpr OptionRow kRows[] = {
   {"script",     "FILE",         "Waits for texts and acts like a person at the machine; status 110 if one does not come", TEXT(script_file)},
   {"record",     "FILE",         "Writes all input with the moment it arrived", TEXT(record_file)},
   {"replay",     "FILE",         "Takes input from a recording, and none from the host", TEXT(replay_file)},
-  {"state-save", "FILE@TIME",    "Saves the machine at this virtual time, and goes on", apply_state_save},
-  {"state-load", "FILE",         "Starts from a saved machine; the other options must be the same", TEXT(state_load_file)},
+  {"state-save", "FILE@TIME",    "Saves the machine at this virtual time, and goes on; DIR/@TIME: with its disks", apply_state_save},
+  {"state-load", "FILE|DIR",     "Starts from a saved machine; the other options must be the same", TEXT(state_load_file)},
+  {"state-dir",  "DIR",          "Where savevm keeps machines; beside the first disk by default", TEXT(state_folder)},
+  {"loadvm",     "NAME",         "Starts from a machine that savevm saved", TEXT(load_snapshot)},
 };
 #undef TEXT
 #undef FLAG
@@ -393,6 +395,8 @@ OptionResult check_together(const Options& options) {
   if (options.kernel.empty() && !options.append.empty()) return bad("-append: needs -kernel");
   if (options.display == Options::Display::Sdl && options.vga == Options::Vga::None)
     return bad("-display: a window needs a graphics card (-vga std)");
+  if (!options.load_snapshot.empty() && !options.state_load_file.empty())
+    return bad("-loadvm: not together with --state-load");
   if (!options.record_file.empty() && !options.replay_file.empty())
     return bad("--record: not together with --replay");
   return {};

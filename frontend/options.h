@@ -132,6 +132,8 @@ struct Options {
   std::string state_save_file;
   u64 state_save_at_ns = 0;
   std::string state_load_file;
+  std::string state_folder;   ///< Where savevm puts machines; empty: beside the first disk.
+  std::string load_snapshot;  ///< -loadvm
 
   /// Things worth telling once ("-accel tcg: ...").
   std::vector<std::string> notes;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <utility>
 
 #include "cpu/base/log.h"
 #include "frontend/autopsy.h"
@@ -147,6 +148,7 @@ RunLoop::Ending RunLoop::check_engines() {
 
 RunLoop::Ending RunLoop::look_around() {
   if (Ending end = check_engines()) return end;
+  if (Ending end = load_if_wanted()) return end;
   if (Ending end = take_request()) return end;
   if (machine_.cpu().state.shutdown) {
     if (Ending end = after_triple_fault()) return end;
@@ -241,6 +243,25 @@ RunLoop::Ending RunLoop::save_if_due() {
   return ending(Kind::Failed, kStatusFailed, saved.error().message);
 }
 
+RunLoop::Ending RunLoop::load_if_wanted() {
+  if (!load_wanted_) return std::nullopt;
+  const std::string name = *std::exchange(load_wanted_, std::nullopt);
+  MachineAfter after = MachineAfter::Unchanged;
+  const Result<void, Error> loaded = config_.load(name, after);
+  if (!loaded.ok()) {
+    if (after == MachineAfter::Broken) return ending(Kind::Failed, kStatusFailed, loaded.error().message);
+    log::warn("machine", "%s", loaded.error().message.c_str());
+    return std::nullopt;
+  }
+  shut_down_ = false;
+  dead_at_retired_ = ~u64{0};
+  queue_.forget();
+  pacer_.start(machine_.now_ns(), host_ns());
+  if (config_.script != nullptr) config_.script->time_changed();
+  if (config_.after_reset) config_.after_reset();
+  return std::nullopt;
+}
+
 RunLoop::Ending RunLoop::follow_script() {
   if (config_.script == nullptr || machine_.now_ns() < config_.script->next_look_ns()) return std::nullopt;
   auto failure = config_.script->look(machine_.now_ns(), config_.script_world);
@@ -328,6 +349,7 @@ void RunLoop::keep_pace() {
 RunLoop::Ending RunLoop::wait_paused() {
   while (paused_ && !quit_requested() && stop_signal() == 0 && host_time_left(1) > 0) {
     wait_for_person(100'000'000);
+    if (Ending end = load_if_wanted()) return end;
     if (shut_down_) paused_ = true;  // Only a reset brings it back.
     if (queue_.reset_pending()) paused_ = shut_down_ = false;
   }

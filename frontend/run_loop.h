@@ -18,6 +18,7 @@
 #include "frontend/input_queue.h"
 #include "frontend/machine.h"
 #include "frontend/script.h"
+#include "frontend/state_directory.h"
 #include "frontend/pacer.h"
 
 namespace doppel::frontend {
@@ -40,6 +41,8 @@ struct RunConfig {
   /// Called once when virtual time reaches `save_at_ns`.
   std::optional<u64> save_at_ns;
   std::function<Result<void, Error>()> save;
+  /// Brings a saved machine back, by its name. `after` says whether this one is still good.
+  std::function<Result<void, Error>(const std::string& name, MachineAfter& after)> load;
   /// Called often enough that what the guest wrote appears at once.
   std::function<void()> flush_output;
   std::function<void()> after_reset;
@@ -91,6 +94,9 @@ class RunLoop {
   void pause() { paused_ = true; }
   void resume() { paused_ = false; }
   void quit() { quit_ = true; }
+  /// Another machine takes this one's place, as soon as nothing is under way.
+  void load(std::string name) { load_wanted_ = std::move(name); }
+  bool load_wanted() const { return load_wanted_.has_value(); }
   bool paused() const { return paused_; }
   u64 resets() const { return resets_; }
 
@@ -105,6 +111,7 @@ class RunLoop {
   Ending check_engines();
   Ending check_limits();
   Ending save_if_due();
+  Ending load_if_wanted();
   Ending follow_script();
   Ending deliver_input();
   Ending visit_host();
@@ -130,6 +137,7 @@ class RunLoop {
   RunConfig config_;
   bool paused_ = false;
   bool quit_ = false;
+  std::optional<std::string> load_wanted_;
   bool shut_down_ = false;  // -no-shutdown: off, and still here.
   u64 resets_ = 0;
   i64 started_ns_ = 0;

@@ -69,7 +69,10 @@ std::optional<Script::Failure> Script::look(u64 now_ns, const World& world) {
         break;
       case Line::Kind::Monitor:
         if (const std::string answer = world.monitor(line.text); !answer.empty()) world.show(answer);
-        break;
+        if (!world.must_wait || !world.must_wait()) break;
+        ++at_;
+        time_changed();
+        return std::nullopt;
       case Line::Kind::Wait:
         if (now_ns - *since_ns_ < line.time_ns) {
           next_look_ns_ = *since_ns_ + line.time_ns;
@@ -90,6 +93,11 @@ std::optional<Script::Failure> Script::look(u64 now_ns, const World& world) {
   }
   next_look_ns_ = kNever;
   return std::nullopt;
+}
+
+void Script::time_changed() {
+  since_ns_.reset();
+  next_look_ns_ = at_ < lines_.size() ? 0 : kNever;
 }
 
 Script::Failure Script::failure(const Line& line, const World& world) const {

@@ -52,6 +52,8 @@ class Script {
     RecentText* serial = nullptr;                               ///< Null: there is none.
     std::function<std::string(const std::string&)> monitor;     ///< Runs a line; its answer.
     std::function<void(const std::string&)> show;               ///< Tells the person.
+    /// After a line for the monitor: the machine has to go on before the next line. May be empty.
+    std::function<bool()> must_wait = {};
   };
 
   /// The moment at which `look` wants to be called; ~0 when it is over.
@@ -63,6 +65,8 @@ class Script {
   };
   /// Goes on as far as it can.
   std::optional<Failure> look(u64 now_ns, const World& world);
+  /// Virtual time is another one: another machine was loaded.
+  void time_changed();
 
  private:
   struct Line {

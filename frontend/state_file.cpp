@@ -9,11 +9,16 @@
 namespace doppel::frontend {
 namespace {
 
-constexpr char kMagic[8] = {'D', 'O', 'P', 'P', 'E', 'L', 'S', '\n'};
+constexpr std::string_view kMagic = "DOPPELS\n";
 constexpr u32 kVersion = 1;
-constexpr size_t kHeadingBytes = sizeof kMagic + sizeof kVersion;
 
-/// What must be the same on both sides; a difference is named.
+void all_parts(Archive& archive, Machine& machine) {
+  archive.section("configuration", [&] { match_configuration(archive, machine.config()); });
+  if (!archive.failed()) machine.serialize(archive);
+}
+
+}  // namespace
+
 void match_configuration(Archive& archive, const MachineConfig& config) {
   u64 ram_bytes = config.ram_bytes;
   std::string model = config.model.name();
@@ -31,19 +36,13 @@ void match_configuration(Archive& archive, const MachineConfig& config) {
   }
 }
 
-void all_parts(Archive& archive, Machine& machine) {
-  archive.section("configuration", [&] { match_configuration(archive, machine.config()); });
-  if (!archive.failed()) machine.serialize(archive);
-}
-
-}  // namespace
-
-Result<void, Error> save_state(Machine& machine, const std::string& path) {
-  std::vector<u8> bytes(kHeadingBytes);
-  std::memcpy(bytes.data(), kMagic, sizeof kMagic);
-  std::memcpy(bytes.data() + sizeof kMagic, &kVersion, sizeof kVersion);
+Result<void, Error> write_sealed(const std::string& path, std::string_view magic,
+                                 const std::function<void(Archive&)>& parts) {
+  std::vector<u8> bytes(magic.size() + sizeof kVersion);
+  std::memcpy(bytes.data(), magic.data(), magic.size());
+  std::memcpy(bytes.data() + magic.size(), &kVersion, sizeof kVersion);
   Archive archive = Archive::saver(bytes);
-  all_parts(archive, machine);
+  parts(archive);
   if (archive.failed()) return Error{path + ": " + archive.error()};
   const u64 checksum = XXH3_64bits(bytes.data(), bytes.size());
   bytes.resize(bytes.size() + sizeof checksum);
@@ -51,24 +50,37 @@ Result<void, Error> save_state(Machine& machine, const std::string& path) {
   return write_file(path, bytes.data(), bytes.size());
 }
 
-Result<void, Error> load_state(Machine& machine, const std::string& path) {
+Result<void, Error> read_sealed(const std::string& path, std::string_view magic,
+                                const std::function<void(Archive&)>& parts) {
   DOPPEL_TRY(const std::vector<u8> bytes, read_file(path, ~u64{0}));
-  if (bytes.size() < kHeadingBytes + 8 || std::memcmp(bytes.data(), kMagic, sizeof kMagic) != 0) {
+  const size_t heading_bytes = magic.size() + sizeof kVersion;
+  u64 checksum = 0;
+  if (bytes.size() < heading_bytes + sizeof checksum ||
+      std::memcmp(bytes.data(), magic.data(), magic.size()) != 0) {
     return Error{path + ": is not a saved machine"};
   }
   u32 version = 0;
-  std::memcpy(&version, bytes.data() + sizeof kMagic, sizeof version);
+  std::memcpy(&version, bytes.data() + magic.size(), sizeof version);
   if (version != kVersion)
     return Error{path + ": has version " + std::to_string(version) + ", not 1"};
-  const size_t end = bytes.size() - 8;
-  u64 checksum = 0;
+  const size_t end = bytes.size() - sizeof checksum;
   std::memcpy(&checksum, bytes.data() + end, sizeof checksum);
   if (checksum != XXH3_64bits(bytes.data(), end)) return Error{path + ": is damaged or cut short"};
-  Archive archive = Archive::loader(std::span(bytes).subspan(kHeadingBytes, end - kHeadingBytes));
-  all_parts(archive, machine);
-  if (!archive.failed() && !archive.at_end()) archive.fail("has more in it than this machine");
+  Archive archive = Archive::loader(std::span(bytes).subspan(heading_bytes, end - heading_bytes));
+  parts(archive);
   if (archive.failed()) return Error{path + ": " + archive.error()};
   return {};
+}
+
+Result<void, Error> save_state(Machine& machine, const std::string& path) {
+  return write_sealed(path, kMagic, [&](Archive& archive) { all_parts(archive, machine); });
+}
+
+Result<void, Error> load_state(Machine& machine, const std::string& path) {
+  return read_sealed(path, kMagic, [&](Archive& archive) {
+    all_parts(archive, machine);
+    if (!archive.failed() && !archive.at_end()) archive.fail("has more in it than this machine");
+  });
 }
 
 }  // namespace doppel::frontend

@@ -17,6 +17,7 @@ namespace {
 constexpr const char* kHelp =
     "change [-f] DRIVE FILE [FORMAT [ACCESS]]  another disk in a CD-ROM or floppy drive\n"
     "cont, c             go on\n"
+    "delvm NAME          forget a saved machine\n"
     "dump ADDR           guest and host code of the blocks at a linear address\n"
     "eject [-f] DRIVE    takes the disk out; -f: also where the guest has locked the door\n"
     "help                this list\n"
@@ -25,11 +26,14 @@ constexpr const char* kHelp =
     "info mmu            what address translation did\n"
     "info registers [-a] the processor; -a: x87 and vectors too\n"
     "info roms           what was booted\n"
+    "info snapshots      the machines that were saved\n"
     "info status         running or paused, and when\n"
     "info version        the version\n"
+    "loadvm NAME         go back to a saved machine, its disks too\n"
     "mouse_button N      hold these mouse buttons: 1 left, 2 middle, 4 right, added up\n"
     "mouse_move DX DY [DZ]  move the mouse; DZ turns the wheel, away from the hand if positive\n"
     "quit, q             end doppel\n"
+    "savevm NAME         save the machine with its disks\n"
     "screendump FILE     the screen as a picture: .png, or else PPM\n"
     "screentext [FILE]   the characters on a text screen\n"
     "sendkey KEYS [MS]   press keys (ctrl-alt-delete) for this time, 100 ms\n"
@@ -143,7 +147,8 @@ std::string Hmp::execute(const std::string& line) {
   for (std::string word; words >> word;) arguments.push_back(word);
   if (auto answer = execute_input(command, arguments, rest)) return *answer;
   if (auto answer = execute_display(command, arguments)) return *answer;
-  if (auto answer = execute_media(command, arguments)) return *answer;
+  if (auto answer = execute_media(command, rest)) return *answer;
+  if (auto answer = execute_snapshots(command, arguments)) return *answer;
   const std::string argument = arguments.empty() ? "" : arguments[0];
   const std::string more = arguments.size() < 2 ? "" : arguments[1];
   if (command == "help" || command == "?") return kHelp;
@@ -186,7 +191,7 @@ std::string Hmp::info(const std::string& topic) {
     return text;
   }
   if (topic == "jit") return jit_text(machine_.engine(), machine_.config().jit);
-  return "info: jit, mmu, registers, roms, status, version\n";
+  return "info: block, jit, mmu, registers, roms, snapshots, status, version\n";
 }
 
 std::optional<u64> Hmp::parse_address(const std::string& text) const {

@@ -9,14 +9,16 @@
 
 #include "frontend/machine.h"
 #include "frontend/run_loop.h"
+#include "frontend/snapshots.h"
 
 namespace doppel::frontend {
 
 class Hmp {
  public:
   /// References and the display, which may be null, must outlive the monitor.
-  Hmp(Machine& machine, RunLoop& loop, InputQueue& queue, devices::DisplaySource* display)
-      : machine_(machine), loop_(loop), queue_(queue), display_(display) {}
+  Hmp(Machine& machine, RunLoop& loop, InputQueue& queue, devices::DisplaySource* display,
+      Snapshots snapshots = {})
+      : machine_(machine), loop_(loop), queue_(queue), display_(display), snapshots_(std::move(snapshots)) {}
 
   /// Runs a command; the answer ends in a new line, or is empty.
   std::string execute(const std::string& line);
@@ -37,11 +39,16 @@ class Hmp {
   std::string press_mouse_buttons(const Arguments& arguments);
 
   // hmp_media.cpp: what lies in the drives.
-  std::optional<std::string> execute_media(const std::string& command, Arguments arguments);
+  std::optional<std::string> execute_media(const std::string& command, std::string_view rest);
   std::string change_medium(const Arguments& arguments, bool force);
   std::string eject_medium(const Arguments& arguments, bool force);
   std::string enter(MediaChange change);
   std::string info_block() const;
+
+  // hmp_snapshots.cpp: saved machines.
+  std::optional<std::string> execute_snapshots(const std::string& command,
+                                               const Arguments& arguments);
+  std::string info_snapshots() const;
 
   // hmp_display.cpp: what such a person would see.
   std::optional<std::string> execute_display(const std::string& command,
@@ -53,6 +60,7 @@ class Hmp {
   RunLoop& loop_;
   InputQueue& queue_;
   devices::DisplaySource* display_;
+  Snapshots snapshots_;
 };
 
 }  // namespace doppel::frontend

@@ -25,9 +25,31 @@ std::string describe(const Drive& drive, const devices::PcBoard::Door& door) {
   return text;
 }
 
+/// Words, in which double quotes hold blanks together.
+std::vector<std::string> split_words(std::string_view text) {
+  std::vector<std::string> words;
+  bool in_word = false;
+  bool in_quotes = false;
+  for (const char c : text) {
+    if (c == ' ' && !in_quotes) {
+      in_word = false;
+      continue;
+    }
+    if (!in_word) words.emplace_back();
+    in_word = true;
+    if (c == '"') {
+      in_quotes = !in_quotes;
+    } else {
+      words.back() += c;
+    }
+  }
+  return words;
+}
+
 }  // namespace
 
-std::optional<std::string> Hmp::execute_media(const std::string& command, Arguments arguments) {
+std::optional<std::string> Hmp::execute_media(const std::string& command, std::string_view rest) {
+  Arguments arguments = split_words(rest);
   if (command == "info" && !arguments.empty() && arguments[0] == "block") return info_block();
   if (command != "change" && command != "eject") return std::nullopt;
   const bool force = !arguments.empty() && arguments[0] == "-f";

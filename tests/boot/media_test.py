@@ -48,7 +48,7 @@ def main():
         recording = os.path.join(work, "recording")
         script = os.path.join(work, "script")
         with open(script, "w", encoding="utf-8") as file:
-            file.write(f"timeout 120s\nexpect disc: {sums[0]}\nchange ide1-cd0 {discs[1]}\nexpect disc: {sums[1]}\n"
+            file.write(f"timeout 120s\nexpect disc: {sums[0]}\nchange ide1-cd0 \"{discs[1]}\"\nexpect disc: {sums[1]}\n"
                        "eject ide1-cd0\nexpect disc: none\nexpect Power down\n")
         first = firmware_test.run(options, "jit", arguments + ["--record", recording], script)
         with open(script, "w", encoding="utf-8") as file:

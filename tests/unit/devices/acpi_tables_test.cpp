@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 
 #include "devices/hpet.h"
 #include "devices/pc_layout.h"
@@ -125,6 +126,38 @@ TEST_CASE("acpi_tables: the MADT lists processors, the I/O APIC and the override
   CHECK(sci_flags == 0x0d);
   CHECK(nmi);
   CHECK(r.number(r.find("HPET") + 36, 4) == Hpet::kCapabilities);
+}
+
+bool contains(const std::vector<u8>& code, std::string_view part) {
+  return std::search(code.begin(), code.end(), part.begin(), part.end()) != code.end();
+}
+
+TEST_CASE("acpi_tables: the DSDT has the floppy controller with the drives that are there") {
+  using namespace std::string_view_literals;
+  const std::vector<u8> none = build_dsdt_code({});
+  CHECK_FALSE(contains(none, "FDC0"));
+  const std::vector<u8> one = build_dsdt_code({.floppy_types = 0x40});
+  CHECK(contains(one, "FDC0\x08_HID\x0c\x41\xd0\x07\x00"sv));  // PNP0700
+  CHECK(contains(one, "\x47\x01\xf2\x03\xf2\x03\x01\x04"sv));    // 3F2h-3F5h, not 3F6h.
+  CHECK(contains(one, "\x2a\x04\x00"sv));                          // DMA channel 2.
+  CHECK(contains(one, "_FDE\x11\x17\x0a\x14\x01\x00\x00\x00\x00"sv));
+  CHECK(contains(one, "FLPA"));
+  CHECK_FALSE(contains(one, "FLPB"));
+  // Drive 0 of type 4: 80 cylinders, 18 sectors, 2 heads.
+  CHECK(contains(one, "_FDI\x12\x20\x10\x00\x0a\x04\x0a\x4f\x0a\x12\x01"sv));
+  const std::vector<u8> two = build_dsdt_code({.floppy_types = 0x42});
+  CHECK(contains(two, "FLPB"));
+  CHECK(contains(two, "_FDI\x12\x20\x10\x01\x0a\x02\x0a\x4f\x0a\x0f\x01"sv));
+  // A type that no drive has.
+  CHECK_FALSE(contains(build_dsdt_code({.floppy_types = 0x0f}), "FDC0"));
+}
+
+TEST_CASE("acpi_tables: the DSDT has a place for each IDE drive") {
+  using namespace std::string_view_literals;
+  const std::vector<u8> code = build_dsdt_code({});
+  CHECK(contains(code, "IDE0\x08_ADR\x0c\x01\x00\x01\x00"sv));
+  CHECK(contains(code, "PRIM\x08_ADR\x00"sv));
+  CHECK(contains(code, "SECN\x08_ADR\x01"sv));
 }
 
 TEST_CASE("acpi_tables: the DSDT is whole terms from its first byte to its last") {

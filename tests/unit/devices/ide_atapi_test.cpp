@@ -202,6 +202,18 @@ TEST_CASE("ide cdrom: the guest opens the tray unless it is locked, and events t
   CHECK(rig.ask({0x4a, 1, 0, 0, 0x02, 0, 0, 0, 8}).size() == 4);
 }
 
+TEST_CASE("ide cdrom: the button of a locked drive is an event that asks for the disc") {
+  CdRig rig;
+  rig.insert_disc();
+  const std::vector<u8> events{0x4a, 1, 0, 0, 0x10, 0, 0, 0, 8};
+  rig.ask(events);
+  rig.send({0x1e, 0, 0, 0, 1});
+  rig.cdrom->press_eject_button();
+  CHECK(rig.ask(events) == std::vector<u8>{0, 6, 4, 0x10, 1, 2, 0, 0});
+  CHECK(rig.ask(events)[4] == 0);
+  CHECK(rig.ask(read10(1, 1))[0] == 4);
+}
+
 TEST_CASE("ide cdrom: a disc taken out in the middle of a read ends it") {
   CdRig rig;
   rig.insert_disc();

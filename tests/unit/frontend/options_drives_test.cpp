@@ -94,6 +94,36 @@ TEST_CASE("drives: -device connects what -drive if=none named") {
   CHECK(error_of({"-device", "ide-hd,drive=d,frob=1"}).find("frob") != std::string::npos);
 }
 
+TEST_CASE("drives: cache= names sets of three switches, which can be given one by one") {
+  const auto cache_of = [](const std::string& properties) {
+    return drive_at(parsed({"-drive", "file=x" + properties}), Bus::Ide, 0)->cache;
+  };
+  using Cache = devices::DiskCache;
+  CHECK(cache_of("") == Cache{});
+  CHECK(cache_of(",cache=writeback") == Cache{});
+  CHECK(cache_of(",cache=none") == Cache{.direct = true});
+  CHECK(cache_of(",cache=writethrough") == Cache{.write_back = false});
+  CHECK(cache_of(",cache=directsync") == Cache{.write_back = false, .direct = true});
+  CHECK(cache_of(",cache=unsafe") == Cache{.no_flush = true});
+  CHECK(cache_of(",cache=none,cache.direct=off,cache.no-flush=on") == Cache{.no_flush = true});
+  CHECK(cache_mode_name(Cache{.write_back = false, .direct = true}) == "directsync");
+  CHECK(cache_mode_name(Cache{.direct = true, .no_flush = true}).find("ignore flushes") != std::string::npos);
+  CHECK(error_of({"-drive", "file=x,cache=fast"}).find("fast") != std::string::npos);
+  CHECK(error_of({"-drive", "file=x,cache.direct=perhaps"}).find("perhaps") != std::string::npos);
+}
+
+TEST_CASE("drives: discarding is off unless asked for, and errors are never kept from the guest") {
+  const auto unmaps = [](const std::string& properties) {
+    return drive_at(parsed({"-drive", "file=x" + properties}), Bus::Ide, 0)->unmap;
+  };
+  CHECK_FALSE(unmaps(""));
+  CHECK_FALSE(unmaps(",discard=ignore"));
+  CHECK(unmaps(",discard=unmap,aio=native,detect-zeroes=on,werror=enospc,rerror=report"));
+  CHECK(error_of({"-drive", "file=x,discard=some"}).find("some") != std::string::npos);
+  CHECK(error_of({"-drive", "file=x,werror=ignore"}).find("werror") != std::string::npos);
+  CHECK(error_of({"-drive", "file=x,aio=posix"}).find("posix") != std::string::npos);
+}
+
 TEST_CASE("drives: malformed properties are refused by name") {
   CHECK(error_of({"-drive", "file=x,if=scsi"}).find("scsi") != std::string::npos);
   CHECK(error_of({"-drive", "file=x,format=vmdk"}).find("vmdk") != std::string::npos);
