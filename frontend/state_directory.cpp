@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <vector>
 
@@ -205,19 +206,27 @@ Result<void, Error> save_state_directory(Machine& machine, const std::string& pa
 Result<void, Error> load_state_directory(Machine& machine, const std::string& path, MachineAfter& after) {
   after = MachineAfter::Unchanged;
   Contents contents;
+  std::optional<Error> problem;  // That names its own file.
   auto loaded = read_sealed(path + "/state", kMagic, [&](Archive& archive) {
     archive.section("contents", [&] { archive(contents); });
     archive.section("configuration", [&] { match_configuration(archive, machine.config()); });
     if (archive.failed()) return;
     auto changes = check_contents(machine, path, contents);
-    if (!changes.ok()) return archive.fail(changes.error().message);
+    if (!changes.ok()) {
+      problem = changes.error();
+      return;
+    }
     after = MachineAfter::Broken;
     for (const MediaChange& change : *changes) machine.change_medium(change);
     const auto memory = load_memory(machine, path + "/memory", contents.memory_bytes);
-    if (!memory.ok()) return archive.fail(memory.error().message);
+    if (!memory.ok()) {
+      problem = memory.error();
+      return;
+    }
     machine.serialize_chips(archive);
     if (!archive.at_end()) archive.fail("has more in it than this machine");
   });
+  if (problem) return *problem;
   if (!loaded.ok()) return loaded;
   for (const SavedDrive& saved : contents.drives) {
     if (!saved.is_kept) continue;

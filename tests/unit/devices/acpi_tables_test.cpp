@@ -129,7 +129,8 @@ TEST_CASE("acpi_tables: the MADT lists processors, the I/O APIC and the override
 }
 
 bool contains(const std::vector<u8>& code, std::string_view part) {
-  return std::search(code.begin(), code.end(), part.begin(), part.end()) != code.end();
+  const auto same = [](u8 byte, char wanted) { return byte == static_cast<u8>(wanted); };
+  return std::search(code.begin(), code.end(), part.begin(), part.end(), same) != code.end();
 }
 
 TEST_CASE("acpi_tables: the DSDT has the floppy controller with the drives that are there") {

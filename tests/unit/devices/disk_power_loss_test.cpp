@@ -204,6 +204,6 @@ TEST_CASE("power loss: whatever part of the unsynced writes is there, the image 
           disk.write(sector, random() % 256, count);
       }
     }
-    CHECK(failures > 15);
+    CHECK(failures > 4);
   }
 }
