@@ -66,8 +66,9 @@ Result<std::unique_ptr<ImageFile>, Error> ImageFile::open(const std::string& pat
 void ImageFile::set_up_direct_transfers() {
   if (!keeping_.direct) return;
   direct_ = DirectTransfers::enable(descriptor_);
-  if (!direct_)
-    complain("its file system cannot bypass the page cache, so the cache is used");
+  if (direct_) return;
+  // The person who asked for it should know.
+  log::info("doppel", "%s: its file system cannot bypass the page cache, so the cache is used", path_.c_str());
 }
 
 bool ImageFile::is_at(const std::string& path) const {

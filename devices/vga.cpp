@@ -77,7 +77,7 @@ void Vga::watch_everything() {
 /// The retrace event is saved with the scheduler; the pages it will take up are saved here.
 void Vga::serialize(Archive& archive) {
   PciFunction::serialize(archive);
-  archive(adapter_, unwatched_);
+  archive(adapter_, memory_, unwatched_);
   if (!archive.is_loading()) return;
   watch_everything();
   std::vector<u32> pages;

@@ -9,6 +9,7 @@
 
 #include <sys/stat.h>
 
+#include "devices/pc_layout.h"
 #include "frontend/disk_copy.h"
 #include "frontend/sparse_file.h"
 #include "frontend/state_file.h"
@@ -44,6 +45,13 @@ struct Contents {
     archive(virtual_ns, instructions, memory_bytes, memory_hash, drives);
   }
 };
+
+/// Behind the highest page of RAM.
+u64 memory_end(const MachineConfig& config) {
+  namespace layout = devices::layout;
+  if (config.ram_bytes > layout::kPciHole) return layout::kFourGib + config.ram_bytes - layout::kPciHole;
+  return std::max(config.ram_bytes, layout::kHighRam);
+}
 
 std::string whole_path(const std::string& file) {
   if (file.empty()) return {};
@@ -91,7 +99,7 @@ Result<void, Error> save_into(Machine& machine, const std::string& path) {
   Contents contents;
   contents.virtual_ns = machine.now_ns();
   contents.instructions = machine.cpu().state.retired;
-  contents.memory_bytes = machine.pmap().end().value;
+  contents.memory_bytes = memory_end(machine.config());
   DOPPEL_TRY(contents.memory_hash, save_memory(machine, path + "/memory", contents.memory_bytes));
   for (const Drive& drive : machine.board().drives()) {
     DOPPEL_TRY(SavedDrive saved, save_drive(drive, path));
@@ -163,7 +171,7 @@ Result<std::vector<MediaChange>, Error> check_contents(Machine& machine, const s
   if (contents.drives.size() != machine.board().drives().size())
     return Error{path + ": has " + std::to_string(contents.drives.size()) + " drives, this machine " +
                  std::to_string(machine.board().drives().size())};
-  if (contents.memory_bytes != machine.pmap().end().value) return Error{path + ": has memory of another size"};
+  if (contents.memory_bytes != memory_end(machine.config())) return Error{path + ": has memory of another size"};
   DOPPEL_TRY(check_file(path + "/memory", contents.memory_bytes, contents.memory_hash));
   std::vector<MediaChange> changes;
   for (const SavedDrive& saved : contents.drives) DOPPEL_TRY(check_drive(machine, path, saved, changes));

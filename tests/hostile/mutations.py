@@ -100,7 +100,7 @@ WORDS = ["", "0", "1", "-1", "4", "0x", "0xffffffffffffffff", "18446744073709551
          "isa-debugcon,chardev=", "null,id=x,path=y", "\x7f\x01\x1b[2J", "\u00e9\U0001f600", "A" * 300, "%s%n%d", "\\", "'"]
 OPTIONS = ["m", "cpu", "smp", "machine", "accel", "initrd", "append", "linux-entry", "fw_cfg", "serial", "chardev", "debugcon", "device", "global",
            "display", "vga", "net", "monitor", "icount", "rtc", "d", "dfilter", "engine", "seed", "timeout-virtual", "exit-style",
-           "nographic", "nodefaults", "no-reboot", "no-shutdown", "version", "help", "name", "bios", "L", "state-load", "replay",
+           "nographic", "nodefaults", "no-reboot", "no-shutdown", "version", "help", "name", "bios", "L", "state-load", "state-dir", "loadvm", "replay",
            "kernel", "", "-", "M", "S=", "unknown"]
 
 

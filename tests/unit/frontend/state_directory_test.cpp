@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include "frontend/file.h"
+#include "frontend/monitor/hmp.h"
 #include "frontend/snapshots.h"
 #include "tests/support/image_folder.h"
 #include "tests/support/qcow2_builder.h"
@@ -206,6 +207,41 @@ TEST_CASE("snapshots: by default they lie beside the first disk that is written 
   drives[0].medium = nullptr;
   drives[0].medium = open_disk(raw);
   CHECK(Snapshots::default_folder(drives) == raw + ".states");
+}
+
+TEST_CASE("snapshots: loadvm brings time back, and a script goes on from there") {
+  const ImageFolder folder;
+  SmallMachine machine(kCounter);
+  InputQueue queue;
+  const std::unique_ptr<FileSink> output = FileSink::standard_output();
+  Console console({}, queue, *output);
+  const Snapshots snapshots(folder.path("states"));
+  auto script = Script::parse("script", "wait 1ms\nsavevm a\nwait 9ms\nloadvm a\nwait 1ms\nquit\n");
+  REQUIRE(script.ok());
+  std::optional<Hmp> monitor;
+  RunLoop* running = nullptr;
+  std::string answers;
+  RunConfig config = until(50'000'000);
+  config.flush_output = [] {};
+  config.load = [&](const std::string& name, MachineAfter& after) { return snapshots.load(*machine, name, after); };
+  config.script = script.value().get();
+  config.script_world = {[] { return std::string(); }, nullptr,
+                         [&](const std::string& line) { return monitor->execute(line); },
+                         [&](const std::string& answer) { answers += answer; },
+                         [&] { return running->load_wanted(); }};
+  RunLoop loop(*machine, queue, console, config);
+  running = &loop;
+  monitor.emplace(*machine, loop, queue, nullptr, snapshots);
+  CHECK(loop.run().kind == RunOutcome::Kind::Quit);
+  CHECK(answers.empty());
+  CHECK(machine->now_ns() >= 2'000'000);
+  CHECK(machine->now_ns() < 9'000'000);
+  CHECK(monitor->execute("info snapshots").find("\na ") != std::string::npos);
+  CHECK(monitor->execute("loadvm b").find("no saved machine") != std::string::npos);
+  CHECK(monitor->execute("savevm").find("which name") != std::string::npos);
+  CHECK(monitor->execute("delvm a").empty());
+  REQUIRE(queue.record_to(folder.path("recording")).ok());
+  CHECK(monitor->execute("loadvm a").find("recorded") != std::string::npos);
 }
 
 }  // namespace
