@@ -13,7 +13,8 @@ constexpr u64 kLowHalf = 0xffff'ffff;
 }  // namespace
 
 Msix::Msix(MessageInterrupts& messages, unsigned vectors) : messages_(messages), vectors_(vectors) {
-  DOPPEL_CHECK(vectors != 0 && vectors <= kMostVectors, "a table of MSI-X vectors that has no room");
+  DOPPEL_CHECK(vectors != 0 && vectors <= kMostVectors,
+               "a table of MSI-X vectors that has no room");
 }
 
 void Msix::set_control(bool enabled, bool masked, bool master) {

@@ -79,8 +79,8 @@ struct PcBoard::Parts final : LocalApicHost {
   /// Everything on virtio queues (pc_board_virtio.cpp).
   void fit_virtio();
   void fit_virtio_disk(const BoardConfig::Drive& drive);
-  /// In the next free slot, which it gives.
-  unsigned plug_virtio(std::string name, std::unique_ptr<VirtioDevice> device);
+  NetworkCard* fit_virtio_nic(const BoardConfig::Nic& nic, std::string name, unsigned slot);
+  void plug_virtio(std::string name, std::unique_ptr<VirtioDevice> device, unsigned slot);
   AcpiTablesConfig acpi_config() const;
   void write_boot_order(const std::string& order);
   /// How firmware calls a drive on the south bridge, if it has a place in the order.

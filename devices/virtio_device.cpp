@@ -7,8 +7,7 @@ namespace doppel::devices {
 
 using namespace virtio;
 
-VirtioDevice::VirtioDevice(mmu::PhysicalMemory& memory, Kind kind,
-                           std::span<const u16> queue_sizes)
+VirtioDevice::VirtioDevice(mmu::PhysicalMemory& memory, Kind kind, std::span<const u16> queue_sizes)
     : kind_(kind), memory_(memory) {
   queues_.reserve(queue_sizes.size());
   for (const u16 size : queue_sizes) queues_.emplace_back(memory, size);
@@ -33,7 +32,8 @@ void VirtioDevice::set_status(u8 value) {
   if ((value & kFeaturesOk) != 0 && (status_ & kFeaturesOk) == 0) {
     if (is_acceptable) {
       for (VirtioQueue& queue : queues_)
-        queue.set_features({.indirect = has(kIndirectDescriptors), .event_index = has(kEventIndex)});
+        queue.set_features(
+            {.indirect = has(kIndirectDescriptors), .event_index = has(kEventIndex)});
     } else {
       value &= static_cast<u8>(~kFeaturesOk);
     }

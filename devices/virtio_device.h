@@ -2,8 +2,8 @@
 
 // What every virtio device has, whichever bus it is on: features, status, queues.
 //
-//     driver:  ACKNOWLEDGE, DRIVER, features, FEATURES_OK, queues, DRIVER_OK      then it runs
-//     device:  DEVICE_NEEDS_RESET when a driver did what none may do; then nothing but a reset helps
+//     driver:  ACKNOWLEDGE, DRIVER, features, FEATURES_OK, queues, DRIVER_OK: then it runs
+//     device:  DEVICE_NEEDS_RESET when a driver did what none may do: only a reset helps then
 //
 // A kind of device says what it offers and what a notification means; the transport shows the
 // registers and carries interrupts.

@@ -174,8 +174,7 @@ bool VirtioPci::window(Width& width, u64& offset) const {
   offset = config_dword(kWindowOffset);
   if (length != 1 && length != 2 && length != 4) return false;
   width = static_cast<Width>(length);
-  return read_config(kWindowBar) == kRegisterBar && offset % length == 0 &&
-         offset < kRegisterBytes;
+  return read_config(kWindowBar) == kRegisterBar && offset % length == 0 && offset < kRegisterBytes;
 }
 
 void VirtioPci::config_reading(unsigned offset, unsigned) {

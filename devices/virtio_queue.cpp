@@ -114,7 +114,8 @@ const char* VirtioQueue::add_piece(const Descriptor& descriptor, VirtioChain& ou
   const bool is_writable = (descriptor.flags & kWrite) != 0;
   if (!is_writable && !out.writable.empty()) return "a piece to be read follows one to be written";
   if (descriptor.size_bytes == 0) return nullptr;
-  if (descriptor.address > ~u64{0} - descriptor.size_bytes) return "a piece leaves the address space";
+  if (descriptor.address > ~u64{0} - descriptor.size_bytes)
+    return "a piece leaves the address space";
   (is_writable ? out.writable : out.readable)
       .push_back({PhysAddr(descriptor.address), descriptor.size_bytes});
   (is_writable ? out.writable_bytes : out.readable_bytes) += descriptor.size_bytes;
