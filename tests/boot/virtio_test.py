@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 TOOL = os.path.join(ROOT, "tools", "guest-image")
 TYPED = "what was typed"
-SAVE_AT = "2.2s"  # While the disk is read.
+SAVE_AT = "7.3s"  # While the disk is read, about halfway through the rounds.
 
 
 class Failure(Exception):
@@ -101,15 +101,15 @@ def saved(options, work):
         file.write(contents)
     arguments = guest_files(work, options.kernel, "virtio_reader.sh")
     arguments += ["-append", "console=ttyS0 panic=-1 quiet", "-drive", f"file={disk},if=virtio,format=raw,readonly=on"]
-    expected = f"round 3: {hashlib.md5(contents).hexdigest()} "
+    expected = f"round 20: {hashlib.md5(contents).hexdigest()} "
     reports = []
     for label, more in (("saving", ["--state-save", f"{state}@{SAVE_AT}"]), ("loaded", ["--state-load", state])):
         text, _, report = run(options, work, label, [*arguments, *more])
         if expected not in text:
             raise Failure(f"{label}: '{expected}' did not come:\n{text[-3000:]}")
         reports.append(report)
-    if "round 1" in text or "round 2" not in text:
-        raise Failure(f"the machine was not saved in the second round:\n{text[-3000:]}")
+    if "round 1:" in text:
+        raise Failure(f"the machine was saved before it read:\n{text[-3000:]}")
     if reports[0]["state_hash"] != reports[1]["state_hash"]:
         raise Failure(f"the loaded machine ends in {reports[1]['state_hash']}, not {reports[0]['state_hash']}")
     os.remove(state)
