@@ -36,6 +36,11 @@ class IoApic final : public Device, public mmu::IoHandler, public EndOfInterrupt
 
   void end_of_interrupt(u8 vector) override;
 
+  // For a monitor.
+  u8 id() const { return id_; }
+  u64 entry(unsigned index) const { return entries_[index % kPins]; }
+  bool is_asserted(unsigned index) const { return ((asserted_ >> (index % kPins)) & 1) != 0; }
+
   std::string_view name() const override { return "ioapic"; }
   void reset() override;
   void serialize(Archive& archive) override;

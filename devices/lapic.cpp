@@ -283,7 +283,7 @@ void LocalApic::configure_timer() {
   timer_.configure(mode, (entry & kMasked) != 0);
 }
 
-std::optional<u32> LocalApic::read_register(u32 offset) {
+std::optional<u32> LocalApic::read_register(u32 offset) const {
   if (offset >= kIsr && offset < kIsr + 0x80)
     return in_service_.register_value((offset - kIsr) >> 4);
   if (offset >= kTmr && offset < kTmr + 0x80) {

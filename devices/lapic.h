@@ -80,6 +80,8 @@ class LocalApic final : public Device, public mmu::IoHandler {
   void configure_virtual_wire();
 
   u32 id() const { return id_; }
+  /// A register as software would read it (devices/lapic_registers.h); reading changes nothing.
+  u32 peek(u32 offset) const { return read_register(offset).value_or(0); }
   std::string_view name() const override { return name_; }
   void reset() override;
   void serialize(Archive& archive) override;
@@ -88,7 +90,7 @@ class LocalApic final : public Device, public mmu::IoHandler {
   static constexpr u64 kBaseMask = 0xff'ffff'f000;
   static constexpr unsigned kLvtEntries = 6;
 
-  std::optional<u32> read_register(u32 offset);
+  std::optional<u32> read_register(u32 offset) const;
   bool write_register(u32 offset, u32 value);
   bool read_x2apic(u32 offset, u64& value);
   bool write_x2apic(u32 offset, u64 value);

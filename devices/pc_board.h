@@ -25,6 +25,8 @@
 
 namespace doppel::devices {
 
+struct BoardView;
+
 struct BoardConfig {
   u64 ram_bytes = 0;
   unsigned cpus = 1;
@@ -177,6 +179,9 @@ class PcBoard {
   void serialize(Archive& archive);
   /// Makes memory between C0000h and FFFFFh what the host bridge says.
   void show_rom_segments();
+
+  /// What a monitor tells of the chips (devices/board_view.h).
+  BoardView view() const;
 
  private:
   struct Parts;

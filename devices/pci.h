@@ -66,6 +66,9 @@ class PciFunction : public Device {
 
   u16 command() const { return config_word(pci_config::kCommand); }
 
+  /// Of base address register 0 to 5, or 6: the expansion ROM; 0: there is none.
+  u64 bar_size_bytes(unsigned index) const { return bars_[index % bars_.size()].size; }
+
   std::string_view name() const final { return name_; }
   /// Restores the configuration space; a chip with more state extends it.
   void reset() override;
@@ -140,6 +143,10 @@ class PciBus final : public Device {
   /// Puts a function on bus 0; it must outlive the bus. False if the place is taken or does not
   /// exist.
   bool add(unsigned slot, unsigned function, PciFunction& device);
+  /// Null where nothing is.
+  const PciFunction* function(unsigned slot, unsigned function) const {
+    return functions_[(slot * 8 + function) % functions_.size()];
+  }
 
   /// CF8h-CFBh and CFCh-CFFh.
   mmu::IoHandler& address_ports() { return address_ports_; }

@@ -46,6 +46,23 @@ class Pic8259 {
 
   void serialize(Archive& archive);
 
+  /// What a monitor tells of the chip.
+  struct View {
+    u8 requests = 0;
+    u8 in_service = 0;
+    u8 mask = 0;
+    u8 vector_base = 0;
+    u8 elcr = 0;
+    u8 lowest = 0;
+    bool auto_eoi = false;
+    bool special_fully_nested = false;
+    bool special_mask = false;
+  };
+  View view() const {
+    return {requests(), in_service_, mask_,     vector_base_,          elcr_,
+            lowest_,    auto_eoi_,   special_fully_nested_, special_mask_};
+  }
+
   static constexpr unsigned kNone = 8;
 
  private:
@@ -91,6 +108,8 @@ class Pic8259Pair final : public Device {
   /// The INTA cycle: a vector, of line 7 or 15 if the request went away.
   u8 acknowledge();
   bool output() const { return master_.output(); }
+  const Pic8259& master() const { return master_; }
+  const Pic8259& slave() const { return slave_; }
 
   /// Ports 20h-21h, A0h-A1h, 4D0h-4D1h.
   mmu::IoHandler& master_ports() { return master_ports_; }

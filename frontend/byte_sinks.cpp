@@ -16,8 +16,9 @@ constexpr size_t kBufferBytes = 4096;
 
 }  // namespace
 
-Result<std::unique_ptr<FileSink>, Error> FileSink::create(const std::string& path) {
-  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+Result<std::unique_ptr<FileSink>, Error> FileSink::create(const std::string& path, bool append) {
+  const int descriptor =
+      ::open(path.c_str(), O_WRONLY | O_CREAT | (append ? O_APPEND : O_TRUNC) | O_CLOEXEC, 0666);
   if (descriptor < 0) return Error{path + ": " + std::strerror(errno)};
   return std::unique_ptr<FileSink>(new FileSink(descriptor, true));
 }

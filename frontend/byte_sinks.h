@@ -18,7 +18,8 @@ namespace doppel::frontend {
 class FileSink final : public devices::ByteSink {
  public:
   /// @errors "NAME: reason"
-  static Result<std::unique_ptr<FileSink>, Error> create(const std::string& path);
+  static Result<std::unique_ptr<FileSink>, Error> create(const std::string& path,
+                                                         bool append = false);
   /// The process's standard output; not closed at the end.
   static std::unique_ptr<FileSink> standard_output();
   ~FileSink() override;

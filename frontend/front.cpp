@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "cpu/base/log.h"
+#include "frontend/curses/terminal_front.h"
 #include "frontend/module.h"
 #include "frontend/sdl/window.h"
 
@@ -30,11 +31,22 @@ sdl::OpenedWindow open_window(const Options& options, Machine& machine, InputQue
   return opened;
 }
 
+curses::OpenedTerminal open_terminal(Machine& machine, InputQueue& queue,
+                                     const std::vector<PageDevice*>& pages) {
+  DOPPEL_TRY(const std::function<curses::OpenTerminal> open,
+             find_in_module<curses::OpenTerminal>("curses", "doppel_open_terminal"));
+  curses::OpenedTerminal opened = std::unique_ptr<HostFront>();
+  open(pages, *machine.display(), queue, opened);
+  return opened;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<HostFront>, Error> open_front(const Options& options, Machine& machine,
-                                                     InputQueue& queue) {
+                                                     InputQueue& queue,
+                                                     const std::vector<PageDevice*>& pages) {
   using Display = Options::Display;
+  if (options.display == Display::Curses) return open_terminal(machine, queue, pages);
   const bool wanted = options.display == Display::Sdl;
   if (options.display == Display::None || (machine.display() == nullptr && !wanted))
     return std::unique_ptr<HostFront>();

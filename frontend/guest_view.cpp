@@ -34,10 +34,22 @@ LinearAddr GuestView::stack_address() const {
 }
 
 GuestView::Walk GuestView::walk(LinearAddr address, mmu::WalkRequest request) const {
+  return walk_in(machine_.cpu().mmu.context(), address, request);
+}
+
+GuestView::Walk GuestView::locate(LinearAddr address) const {
+  PagingContext context = machine_.cpu().mmu.context();
+  context.cr4 &= ~cr4::SMAP;
+  context.pkru = 0;
+  return walk_in(context, address, {Access::Read, Privilege::Implicit, false});
+}
+
+GuestView::Walk GuestView::walk_in(const PagingContext& context, LinearAddr address,
+                                   mmu::WalkRequest request) const {
   Walk result;
   result.address = address;
   mmu::Mmu& mmu = machine_.cpu().mmu;
-  const auto page = mmu.walker().explain(mmu.context(), address, request, result.steps);
+  const auto page = mmu.walker().explain(context, address, request, result.steps);
   result.ok = page.ok();
   if (result.ok) {
     result.physical = machine_.memory().apply_a20(page.value().page + address.page_offset());
@@ -70,7 +82,7 @@ std::vector<u8> GuestView::read(LinearAddr address, size_t size) const {
   std::vector<u8> bytes;
   while (bytes.size() < size) {
     const LinearAddr at = address + bytes.size();
-    const Walk page = walk(at, {Access::Read, Privilege::Implicit, false});
+    const Walk page = locate(at);
     if (!page.ok || !page.present) break;
     const size_t count = std::min<size_t>(size - bytes.size(), kPageSize - at.page_offset());
     const size_t begin = bytes.size();

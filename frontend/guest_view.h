@@ -31,6 +31,8 @@ class GuestView {
     bool present = false;  ///< `physical` is RAM or ROM.
   };
   Walk walk(LinearAddr address, mmu::WalkRequest request) const;
+  /// Where an address leads, whoever may go there.
+  Walk locate(LinearAddr address) const;
   /// One line a level.
   static std::vector<std::string> describe(const Walk& walk);
 
@@ -43,6 +45,8 @@ class GuestView {
   std::vector<Line> disassemble(LinearAddr address, unsigned count) const;
 
  private:
+  Walk walk_in(const PagingContext& context, LinearAddr address, mmu::WalkRequest request) const;
+
   Machine& machine_;
 };
 

@@ -18,9 +18,10 @@ namespace {
 constexpr const char* kHeading = "doppel-input 2";
 constexpr const char* kOldHeading = "doppel-input 1";
 constexpr const char* kNames[] = {"serial0", "serial1", "keyboard", "mouse", "console",
-                                  "reset", "power", "time", "media"};
+                                  "reset", "power", "time", "media", "nmi"};
 constexpr size_t kMouseEvent = devices::Keyboard8042::kMouseEventBytes;
 constexpr size_t kMostWaiting = 1 << 20;
+constexpr size_t kEnoughWaiting = 64 << 10;
 
 InputPort port_of(InputQueue::Target target) {
   switch (target) {
@@ -125,6 +126,12 @@ Result<void, Error> InputQueue::replay_from(const std::string& path) {
   return Error{path + ": is cut short"};
 }
 
+size_t InputQueue::room(Target target) const {
+  if (replaying_ || !takes_bytes(target)) return kEnoughWaiting;
+  const size_t waiting = waiting_[static_cast<unsigned>(target)].size();
+  return kEnoughWaiting - std::min(kEnoughWaiting, waiting);
+}
+
 void InputQueue::push(Target target, std::span<const u8> bytes) {
   if (replaying_ || !takes_bytes(target)) return;
   std::deque<u8>& queue = waiting_[static_cast<unsigned>(target)];
@@ -165,18 +172,23 @@ void InputQueue::forget() {
   later_.clear();
   later_bytes_ = 0;
   media_waiting_.clear();
-  reset_waiting_ = power_waiting_ = false;
+  reset_waiting_ = power_waiting_ = nmi_waiting_ = false;
 }
 
 void InputQueue::push_media(MediaChange change) {
   if (!replaying_) media_waiting_.push_back(std::move(change));
 }
 
+void InputQueue::push_nmi() {
+  if (!replaying_) nmi_waiting_ = true;
+}
+
 bool InputQueue::pending(u64 now_ns) const {
   for (const auto& queue : waiting_) {
     if (!queue.empty()) return true;
   }
-  return reset_waiting_ || power_waiting_ || !media_waiting_.empty() || (!later_.empty() && later_.begin()->first <= now_ns);
+  return reset_waiting_ || power_waiting_ || nmi_waiting_ || !media_waiting_.empty() ||
+         (!later_.empty() && later_.begin()->first <= now_ns);
 }
 
 bool InputQueue::deliverable(Machine& machine) const {
@@ -190,7 +202,7 @@ bool InputQueue::deliverable(Machine& machine) const {
     if (time_ns > machine.now_ns()) break;
     if (has_room(later.target)) return true;
   }
-  return reset_waiting_ || power_waiting_ || !media_waiting_.empty();
+  return reset_waiting_ || power_waiting_ || nmi_waiting_ || !media_waiting_.empty();
 }
 
 std::optional<u64> InputQueue::next_due_ns() const {
@@ -240,6 +252,12 @@ InputQueue::Delivered InputQueue::deliver_recorded(Machine& machine) {
     if (entry.target == Target::Power) {
       recorded_.pop_front();
       machine.press_power_button();
+      result = Delivered::Input;
+      continue;
+    }
+    if (entry.target == Target::Nmi) {
+      recorded_.pop_front();
+      machine.press_nmi_button();
       result = Delivered::Input;
       continue;
     }
@@ -314,6 +332,12 @@ InputQueue::Delivered InputQueue::deliver_from_host(Machine& machine) {
     const std::string text = media_waiting_.front().text();
     write_entry(stamp, Target::Media, std::vector<u8>(text.begin(), text.end()));
     machine.change_medium(media_waiting_.front());
+    result = Delivered::Input;
+  }
+  if (nmi_waiting_) {
+    nmi_waiting_ = false;
+    write_entry(stamp, Target::Nmi, {});
+    machine.press_nmi_button();
     result = Delivered::Input;
   }
   for (unsigned i = 0; i < kReceivers; ++i) {

@@ -22,10 +22,11 @@
 //     console            bytes typed at a virtio console
 //     reset, power       the buttons of the case; no bytes: "-"
 //     media              a change of a removable medium as text (frontend/media_change.h)
+//     nmi                a non-maskable interrupt, which no button of the case gives: "-"
 //     time               eight bytes, lowest first: virtual time jumps to this moment, because a
 //                        person is watching and the machine was too slow
 //
-// Format 1 is the same without mouse, power and time, and is read as well.
+// Format 1 is the same without mouse, power, nmi and time, and is read as well.
 //
 // What a script types must not arrive all at once: bytes may also wait for a moment of virtual
 // time.
@@ -50,7 +51,7 @@ class Machine;
 
 class InputQueue {
  public:
-  enum class Target : u8 { Serial0, Serial1, Keyboard, Mouse, Console, Reset, Power, Time, Media };
+  enum class Target : u8 { Serial0, Serial1, Keyboard, Mouse, Console, Reset, Power, Time, Media, Nmi };
   static constexpr unsigned kReceivers = 5;  ///< Targets that take bytes.
 
   InputQueue() = default;
@@ -70,6 +71,8 @@ class InputQueue {
   // From the host; ignored in a replay. Where far too much waits already, what comes is dropped as
   // a whole: half a key press would be another one.
 
+  /// How many bytes it is sensible to push now; what waits outside is not lost.
+  size_t room(Target target) const;
   void push(Target target, u8 byte) { push(target, std::span(&byte, 1)); }
   void push(Target target, std::span<const u8> bytes);
   /// Bytes that wait until this moment of virtual time.
@@ -83,12 +86,14 @@ class InputQueue {
   void push_power_button();
   /// The medium has been opened.
   void push_media(MediaChange change);
+  void push_nmi();
 
   /// Something waits to be delivered as soon as the machine can take it.
   bool pending(u64 now_ns) const;
   /// Some of that could be delivered now.
   bool deliverable(Machine& machine) const;
   bool reset_pending() const { return reset_waiting_; }
+  bool power_button_pending() const { return power_waiting_; }
   /// The first moment that bytes wait for, and the last one.
   std::optional<u64> next_due_ns() const;
   std::optional<u64> last_due_ns() const;
@@ -134,6 +139,7 @@ class InputQueue {
   bool reset_waiting_ = false;
   bool power_waiting_ = false;
   std::deque<MediaChange> media_waiting_;
+  bool nmi_waiting_ = false;
   std::unique_ptr<std::FILE, Closer> recording_;
   bool replaying_ = false;
   bool diverged_ = false;

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "cpu/base/utf8.h"
+#include "devices/scan_codes.h"
+#include "frontend/option_values.h"
 
 namespace doppel::frontend {
 namespace {
@@ -62,6 +64,20 @@ std::optional<Key> key_named(std::string_view name) {
   return std::nullopt;
 }
 
+std::optional<Key> key_numbered(u64 number) {
+  const bool extended = number >> 8 == kExtended || (number >> 7) == 1;
+  if (number > 0xff && !extended) return std::nullopt;
+  for (const NamedKey& entry : kKeys) {
+    const auto code = static_cast<u16>(entry.key);
+    if ((code >> 8 == kExtended) != extended || (code >> 8 != 0 && !extended)) continue;
+    devices::SetOneTranslator translator;
+    u8 set_one = 0;
+    if (translator.translate(static_cast<u8>(code), set_one) && set_one == (number & 0x7f))
+      return entry.key;
+  }
+  return std::nullopt;
+}
+
 std::string_view key_name(Key key) {
   for (const NamedKey& entry : kKeys) {
     if (entry.key == key) return entry.name;
@@ -75,7 +91,9 @@ Result<Chord, Error> parse_chord(std::string_view text) {
   while (true) {
     const size_t end = text.find('-');
     const std::string_view name = text.substr(0, end);
-    const auto key = key_named(name);
+    std::optional<Key> key = key_named(name);
+    if (const auto number = parse_number(name); !key && number && name.starts_with("0x"))
+      key = key_numbered(*number);
     if (!key) return Error{"there is no key '" + std::string(name) + "'"};
     if (std::find(chord.begin(), chord.end(), *key) != chord.end())
       return Error{"key '" + std::string(name) + "' stands there twice"};

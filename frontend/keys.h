@@ -33,6 +33,8 @@ enum class Key : u16 {
 };
 
 std::optional<Key> key_named(std::string_view name);
+/// The key with this number in scan set 1; E0xxh, or bit 7, for those that follow E0h.
+std::optional<Key> key_numbered(u64 number);
 /// The monitor's name of a key.
 std::string_view key_name(Key key);
 

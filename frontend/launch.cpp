@@ -9,7 +9,8 @@
 #include "devices/display_text.h"
 #include "frontend/audio/audio_devices.h"
 #include "frontend/autopsy.h"
-#include "frontend/byte_sinks.h"
+#include "frontend/background.h"
+#include "frontend/connections.h"
 #include "frontend/drives.h"
 #include "frontend/file.h"
 #include "frontend/front.h"
@@ -43,35 +44,6 @@ void take_log_line(log::Level, std::string_view channel, std::string_view line) 
   }
 }
 
-/// The open ends of ports.
-class Outputs {
- public:
-  Outputs() : terminal_(FileSink::standard_output()) {}
-
-  Result<devices::ByteSink*, Error> open(const CharacterTarget& target) {
-    switch (target.kind) {
-      case CharacterTarget::Kind::Null:
-        return static_cast<devices::ByteSink*>(nullptr);
-      case CharacterTarget::Kind::Stdio:
-        return static_cast<devices::ByteSink*>(terminal_.get());
-      case CharacterTarget::Kind::File:
-        break;
-    }
-    DOPPEL_TRY(std::unique_ptr<FileSink> file, FileSink::create(target.path));
-    files_.push_back(std::move(file));
-    return static_cast<devices::ByteSink*>(files_.back().get());
-  }
-  FileSink& terminal() { return *terminal_; }
-  void flush() {
-    terminal_->flush();
-    for (const auto& file : files_) file->flush();
-  }
-
- private:
-  std::unique_ptr<FileSink> terminal_;
-  std::vector<std::unique_ptr<FileSink>> files_;
-};
-
 /// Chips that make sound, plugged into what listens.
 void connect_sound(const AudioOptions& options, AudioDevices& audio,
                    devices::BoardConfig& board) {
@@ -80,7 +52,7 @@ void connect_sound(const AudioOptions& options, AudioDevices& audio,
     board.sound_cards.push_back({card.model, audio.plug(card.audiodev)});
 }
 
-Result<MachineConfig, Error> machine_config(const Options& options, Outputs& outputs) {
+Result<MachineConfig, Error> machine_config(const Options& options, Connections& connections) {
   DOPPEL_TRY(cpu::CpuModel model, cpu::CpuModel::parse(options.cpu));
   MachineConfig config(std::move(model));
   config.ram_bytes = options.ram_bytes;
@@ -94,18 +66,8 @@ Result<MachineConfig, Error> machine_config(const Options& options, Outputs& out
   config.board.debug_exit = options.debug_exit;
   config.board.has_pvpanic = options.has_pvpanic;
   config.board.fw_cfg_items = options.fw_cfg_items;
-  for (size_t i = 0; i < options.serial.size(); ++i) {
-    DOPPEL_TRY(config.board.serial[i], outputs.open(options.serial[i]));
-  }
-  for (const CharacterTarget& target : options.virtio_consoles) {
-    DOPPEL_TRY(devices::ByteSink * sink, outputs.open(target));
-    config.board.virtio_consoles.push_back(sink);
-  }
   config.board.virtio_rngs = options.virtio_rngs;
-  for (const Options::DebugConsole& console : options.debug_consoles) {
-    DOPPEL_TRY(devices::ByteSink * sink, outputs.open(console.target));
-    config.board.debug_consoles.push_back({console.port, sink, console.readback});
-  }
+  DOPPEL_TRY(connections.open(options, config.board));
   bool placed = false;
   for (const Options::LoadedFile& file : options.loaded_files)
     placed = placed || file.starts || file.address.has_value();
@@ -142,21 +104,6 @@ Result<void, Error> prepare_boot(const Options& options, Machine& machine) {
   return {};
 }
 
-Console::Config console_config(const Options& options) {
-  Console::Config config;
-  const auto reads = [&config](const CharacterTarget& target, InputQueue::Target to) {
-    if (target.kind != CharacterTarget::Kind::Stdio || config.reads_input) return;
-    config.reads_input = true;
-    config.multiplexed = target.monitor;
-    config.target = to;
-  };
-  for (size_t i = 0; i < options.serial.size(); ++i)
-    reads(options.serial[i], i == 0 ? InputQueue::Target::Serial0 : InputQueue::Target::Serial1);
-  if (!options.virtio_consoles.empty())
-    reads(options.virtio_consoles.front(), InputQueue::Target::Console);
-  return config;
-}
-
 /// A name that ends in a slash, or is a directory, takes the disks along.
 Result<void, Error> save_machine(Machine& machine, const std::string& path) {
   if (!path.ends_with('/') && !is_directory(path)) return save_state(machine, path);
@@ -172,10 +119,10 @@ Result<void, Error> load_machine(Machine& machine, const Options& options, const
   return load_state(machine, options.state_load_file);
 }
 
-RunConfig run_config(const Options& options, const Console::Config& console, Outputs& outputs,
+RunConfig run_config(const Options& options, bool typed_at, Connections& connections,
                      Machine& machine, HostFront* front, const Snapshots& snapshots) {
   const bool person_types =
-      console.reads_input && options.replay_file.empty() && Terminal::input_is_terminal();
+      typed_at && options.replay_file.empty() && Terminal::input_is_terminal();
   RunConfig config;
   config.no_reboot = options.no_reboot;
   config.no_shutdown = options.no_shutdown;
@@ -195,7 +142,8 @@ RunConfig run_config(const Options& options, const Console::Config& console, Out
     return snapshots.load(machine, name, after);
   };
   config.disk_accesses = [&machine] { return machine.board().disk_sectors_moved(); };
-  config.flush_output = [&outputs] { outputs.flush(); };
+  config.flush_output = [&connections] { connections.characters().flush(); };
+  config.observer = [&connections](const RunEvent& event) { connections.tell(event); };
   return config;
 }
 
@@ -217,11 +165,33 @@ std::string screen_text(Machine& machine) {
   return screen ? devices::to_utf8(*screen) : std::string();
 }
 
-Finished run_machine(const Options& options, Machine& machine, InputQueue& queue, Outputs& outputs,
-                     TraceLog& trace, Automaton& automaton, HostFront* front, const Snapshots& snapshots) {
-  const Console::Config console_settings = console_config(options);
-  Console console(console_settings, queue, outputs.terminal());
-  RunConfig config = run_config(options, console_settings, outputs, machine, front, snapshots);
+/// Somebody types at standard input; Ctrl-A switches between machine and monitor there.
+bool terminal_is_shared(const Options& options) {
+  for (const auto* targets : {&options.serial, &options.virtio_consoles}) {
+    for (const CharacterTarget& target : *targets) {
+      if (target.kind == CharacterTarget::Kind::Stdio && target.monitor) return true;
+    }
+  }
+  return false;
+}
+
+MonitorFacts monitor_facts(const Options& options, Connections& connections, TraceLog& trace) {
+  MonitorFacts facts;
+  facts.name = options.name;
+  facts.uuid = options.uuid;
+  facts.record_file = options.record_file;
+  facts.replay_file = options.replay_file;
+  facts.characters = &connections.characters();
+  facts.trace = &trace;
+  return facts;
+}
+
+Result<Finished, Error> run_machine(const Options& options, Machine& machine, InputQueue& queue,
+                                    Connections& connections, TraceLog& trace,
+                                    Automaton& automaton, HostFront* front,
+                                    const Snapshots& snapshots) {
+  const bool typed_at = connections.is_typed_at(options);
+  RunConfig config = run_config(options, typed_at, connections, machine, front, snapshots);
   config.after_reset = [&] { trace.reset(machine.cpu().state); };
   std::optional<Hmp> monitor;
   config.script = automaton.script.get();
@@ -230,16 +200,20 @@ Finished run_machine(const Options& options, Machine& machine, InputQueue& queue
                          [](const std::string& answer) { std::fputs(answer.c_str(), stderr); }};
   RunLoop* running = nullptr;
   config.script_world.must_wait = [&running] { return running->load_wanted(); };
-  RunLoop loop(machine, queue, console, std::move(config));
+  RunLoop loop(machine, queue, connections.characters(), std::move(config));
   running = &loop;
+  const MonitorFacts facts = monitor_facts(options, connections, trace);
   monitor.emplace(machine, loop, queue, machine.display(), snapshots);
-  console.set_monitor([&monitor](const std::string& line) { return monitor->execute(line); });
+  monitor->know(facts);
+  Qmp qmp({machine, loop, queue, *monitor, facts});
+  connections.characters().set_quit([&loop] { loop.quit(); });
+  DOPPEL_TRY(connections.connect(options, queue, *monitor, qmp));
   std::optional<Terminal> terminal;
-  if (console_settings.reads_input) terminal.emplace(!console_settings.multiplexed);
+  if (typed_at) terminal.emplace(!terminal_is_shared(options));
   Finished finished;
   finished.outcome = loop.run();
   finished.resets = loop.resets();
-  outputs.flush();
+  connections.characters().finish();
   return finished;
 }
 
@@ -251,11 +225,12 @@ int exit_status(const Options& options, const RunOutcome& outcome) {
 }
 
 Result<RunOutcome, Error> run_options(const Options& options,
-                                      const std::vector<std::string>& command) {
+                                      const std::vector<std::string>& command,
+                                      Background& background) {
   DOPPEL_TRY(const std::unique_ptr<TraceLog> trace,
              TraceLog::create(options.log_items, options.log_file, options.log_filter));
-  Outputs outputs;
-  DOPPEL_TRY(MachineConfig config, machine_config(options, outputs));
+  Connections connections;
+  DOPPEL_TRY(MachineConfig config, machine_config(options, connections));
   DOPPEL_TRY(const std::unique_ptr<AudioDevices> audio, AudioDevices::create(options.audio));
   connect_sound(options.audio, *audio, config.board);
   Automaton automaton;
@@ -277,16 +252,25 @@ Result<RunOutcome, Error> run_options(const Options& options,
   const Snapshots snapshots(options.state_folder.empty() ? Snapshots::default_folder(machine->board().drives())
                                                          : options.state_folder);
   DOPPEL_TRY(load_machine(*machine, options, snapshots));
-  DOPPEL_TRY(const std::unique_ptr<HostFront> front, open_front(options, *machine, queue));
+  DOPPEL_TRY(const std::unique_ptr<HostFront> front,
+             open_front(options, *machine, queue, connections.pages()));
   if (front) audio->window_opened();
 
+  std::optional<PidFile> pid_file;
+  if (!options.pid_file.empty()) {
+    auto created = PidFile::create(options.pid_file);
+    if (!created.ok()) return Error{"-pidfile: " + created.error().message};
+    pid_file.emplace(created.take());
+  }
+  background.ready();
   active_trace = trace.get();
   const auto begin = std::chrono::steady_clock::now();
-  Finished finished = run_machine(options, *machine, queue, outputs, *trace, automaton, front.get(), snapshots);
+  auto run = run_machine(options, *machine, queue, connections, *trace, automaton, front.get(), snapshots);
   const auto took = std::chrono::steady_clock::now() - begin;
   active_trace = nullptr;
   trace->flush();
   audio->flush();
+  DOPPEL_TRY(const Finished finished, std::move(run));
 
   Report report;
   report.name = options.name;
@@ -316,8 +300,17 @@ Result<RunOutcome, Error> run_options(const Options& options,
 int launch(const Options& options, const std::vector<std::string>& command) {
   log::set_sink(take_log_line);
   for (const std::string& note : options.notes) log::info("doppel", "%s", note.c_str());
+  Background background;
+  if (options.daemonize) {
+    const auto split = background.split();
+    if (!split.ok()) {
+      say(split.error().message);
+      return options.qemu_exit_style ? 1 : 2;
+    }
+    if (split.value()) return *split.value();
+  }
   watch_signals();
-  const Result<RunOutcome, Error> result = run_options(options, command);
+  const Result<RunOutcome, Error> result = run_options(options, command, background);
   if (!result.ok()) {
     say(result.error().message);
     return options.qemu_exit_style ? 1 : 2;

@@ -67,6 +67,7 @@ void Lockstep::change_medium(const MediaChange& change) {
   pass({.kind = Step::Kind::Medium, .medium = std::make_shared<const MediaChange>(change)});
 }
 void Lockstep::press_power_button() { pass({.kind = Step::Kind::PowerButton}); }
+void Lockstep::press_nmi_button() { pass({.kind = Step::Kind::NmiButton}); }
 
 void Lockstep::run_due() {
   // The loop asks at every look around; only what comes of it matters. What is due in one machine
@@ -177,6 +178,9 @@ void Lockstep::apply(Machine& machine, const Step& step) {
       machine.change_medium_alone(change);
       break;
     }
+    case Step::Kind::NmiButton:
+      machine.press_nmi_button();
+      break;
     case Step::Kind::Receive:
       machine.receiver(step.port).receive(step.byte);
       break;

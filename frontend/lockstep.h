@@ -44,6 +44,7 @@ class Lockstep {
   void receive(InputPort port, u8 byte);
   void press_power_button();
   void change_medium(const MediaChange& change);
+  void press_nmi_button();
   void drop_caches();
   void request_taken(const std::optional<MachineRequest>& request);
   /// The subject was loaded: all begins anew from there.
@@ -75,6 +76,7 @@ class Lockstep {
       Receive,
       PowerButton,
       Medium,
+      NmiButton,
       Reset,
       DropCaches,
       TakeRequest,

@@ -212,6 +212,11 @@ Result<void, Error> Machine::open_medium(MediaChange& change) const {
                                lockstep_ ? MediumUse::Twice : MediumUse::Alone);
 }
 
+void Machine::press_nmi_button() {
+  if (lockstep_) lockstep_->press_nmi_button();
+  cpu_->raise_nmi();
+}
+
 std::optional<MachineRequest> Machine::take_request() {
   if (lockstep_) lockstep_->request_taken(request_);
   return std::exchange(request_, std::nullopt);

@@ -105,6 +105,8 @@ class Machine final : private cpu::Environment,
   std::optional<size_t> find_drive(std::string_view name) const;
   /// Opens what a change names, for a drive that exists. @errors "NAME: reason"
   Result<void, Error> open_medium(MediaChange& change) const;
+  /// The NMI pin: what an operator's button does on a server.
+  void press_nmi_button();
   /// Null unless the engine is `lockstep`.
   Lockstep* lockstep() { return lockstep_.get(); }
 

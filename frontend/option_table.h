@@ -34,7 +34,14 @@ struct OptionBuilder {
   bool nographic = false;
   bool display_none = false;
   bool no_defaults = false;
-  bool monitor_off = false;
+  struct WantedMonitor {
+    std::string option;
+    std::string target;  ///< As written.
+    bool for_programs = false;
+    bool pretty = false;
+  };
+  std::vector<WantedMonitor> monitors;
+  bool monitor_given = false;  ///< The terminal does not get one by itself.
   bool machine_noted = false;
 };
 
@@ -52,14 +59,29 @@ std::span<const OptionRow> option_rows();
 /// @errors a property that nobody took: "WHAT has no property 'KEY'".
 OptionResult refuse_leftover(const PropertyList& list, std::string_view what);
 
-// options_devices.cpp: what speaks of ports, chips and files.
+// options_characters.cpp: ports and monitors, and where their bytes go.
 OptionResult apply_serial(OptionBuilder& builder, std::string_view value);
+OptionResult apply_parallel(OptionBuilder& builder, std::string_view value);
 OptionResult apply_chardev(OptionBuilder& builder, std::string_view value);
+OptionResult apply_monitor(OptionBuilder& builder, std::string_view value);
+OptionResult apply_qmp(OptionBuilder& builder, std::string_view value);
+OptionResult apply_pretty_qmp(OptionBuilder& builder, std::string_view value);
+OptionResult apply_mon(OptionBuilder& builder, std::string_view value);
+/// What a target as written means.
+Result<CharacterTarget, Error> character_target(const OptionBuilder& builder, std::string_view text);
+/// After the display is known.
+OptionResult finish_characters(OptionBuilder& builder);
+
+// options_run.cpp: names, and what a run does at its ends.
+OptionResult apply_name(OptionBuilder& builder, std::string_view value);
+OptionResult apply_uuid(OptionBuilder& builder, std::string_view value);
+OptionResult apply_action(OptionBuilder& builder, std::string_view value);
+
+// options_devices.cpp: what speaks of chips and files.
 OptionResult apply_debugcon(OptionBuilder& builder, std::string_view value);
 OptionResult apply_device(OptionBuilder& builder, std::string_view value);
 OptionResult apply_global(OptionBuilder& builder, std::string_view value);
 OptionResult apply_fw_cfg(OptionBuilder& builder, std::string_view value);
-OptionResult apply_monitor(OptionBuilder& builder, std::string_view value);
 OptionResult apply_display(OptionBuilder& builder, std::string_view value);
 OptionResult apply_vga(OptionBuilder& builder, std::string_view value);
 /// What a -serial, -debugcon or "chardev:ID" means.

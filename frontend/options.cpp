@@ -261,35 +261,6 @@ OptionResult apply_state_save(OptionBuilder& builder, std::string_view value) {
   return {};
 }
 
-OptionResult apply_action(OptionBuilder& builder, std::string_view value) {
-  PropertyList list(value, "");
-  const auto one_of = [&](std::string_view key, std::string_view first, std::string_view second,
-                          bool& is_second) -> OptionResult {
-    const auto text = list.take(key);
-    if (!text) return {};
-    if (*text != first && *text != second)
-      return bad(std::string(key) + "=" + *text + " is not " + std::string(first) + " or " +
-                 std::string(second));
-    is_second = *text == second;
-    return {};
-  };
-  DOPPEL_TRY(one_of("reboot", "reset", "shutdown", builder.options.no_reboot));
-  DOPPEL_TRY(one_of("shutdown", "poweroff", "pause", builder.options.no_shutdown));
-  if (const auto panic = list.take("panic")) {
-    if (*panic == "none")
-      builder.options.on_panic = PanicAction::None;
-    else if (*panic == "pause")
-      builder.options.on_panic = PanicAction::Pause;
-    else if (*panic == "shutdown")
-      builder.options.on_panic = PanicAction::Shutdown;
-    else if (*panic == "exit-failure")
-      builder.options.on_panic = PanicAction::ExitFailure;
-    else
-      return bad("panic=" + *panic + " is not none, pause, shutdown or exit-failure");
-  }
-  return refuse_leftover(list, "an action");
-}
-
 OptionResult apply_net(OptionBuilder& builder, std::string_view value) {
   (void)builder;
   return apply_nothing_but(value, "none");
@@ -303,7 +274,8 @@ constexpr OptionRow kRows[] = {
   {"help",       "",             "This list", [](OptionBuilder& b, std::string_view) -> OptionResult { b.options.action = Options::Action::Help; return {}; }},
   {"h",          "",             "This list", [](OptionBuilder& b, std::string_view) -> OptionResult { b.options.action = Options::Action::Help; return {}; }},
   {"version",    "",             "The version", [](OptionBuilder& b, std::string_view) -> OptionResult { b.options.action = Options::Action::Version; return {}; }},
-  {"name",       "NAME",         "What the report calls this machine", TEXT(name)},
+  {"name",       "NAME",         "What the report and the monitors call this machine", apply_name},
+  {"uuid",       "UUID",         "What the monitors tell of it", apply_uuid},
 
   {"m",          "SIZE",         "RAM: 512 (MiB), 2G, size=2G; 128 MiB by default", apply_memory},
   {"cpu",        "MODEL[,+F,-F]", "Processor model and features; help lists them; max by default", apply_cpu},
@@ -330,27 +302,33 @@ constexpr OptionRow kRows[] = {
   {"boot",       "[order=]cad[,once=d][,menu=on]", "Where firmware looks for a system: a floppy, c hard disk, d CD-ROM", apply_boot},
   {"fw_cfg",     "[name=]N,file=F|string=S", "An item for the guest to read through fw_cfg", apply_fw_cfg},
 
-  {"serial",     "DEV",          "COM1, then COM2: stdio, mon:stdio, null, none, file:NAME, chardev:ID", apply_serial},
-  {"chardev",    "stdio|file|null,id=ID[,path=F][,mux=on]", "Names something that bytes go to", apply_chardev},
+  {"serial",     "DEV",          "COM1, then COM2: stdio, mon:stdio, null, none, vc, file:NAME, pty, tcp:HOST:PORT[,server][,nowait], telnet:HOST:PORT..., unix:PATH..., chardev:ID", apply_serial},
+  {"chardev",    "stdio|file|null|pty|vc|socket,id=ID[,path=F][,host=H,port=N][,server=on][,wait=off][,telnet=on][,mux=on]", "Names something that bytes go to and come from", apply_chardev},
   {"debugcon",   "DEV",          "Debug console on port 0xe9", apply_debugcon},
   {"device",     "NAME[,prop=value...]", "virtio-blk-pci,drive=ID[,bootindex=N][,serial=S]; virtio-serial-pci; virtconsole,chardev=ID; virtio-rng-pci; AC97 or sb16[,audiodev=ID]; pvpanic; isa-debug-exit[,iobase=,iosize=]; isa-debugcon,iobase=,chardev= or file=; loader,file=,addr=[,cpu-num=0]", apply_device},
   {"global",     "isa-debugcon.iobase=PORT", "Default port of debug consoles", apply_global},
   {"audiodev",   "sdl|wav|none,id=ID[,path=F][,out.frequency=HZ]", "Names something that hears sound: the host's loudspeaker, a WAV file, nobody", apply_audiodev},
   {"audio",      "sdl|wav|none[,model=AC97|sb16][,path=F]", "The same with a sound card on it", apply_audio},
   {"nographic",  "",             "COM1 and the monitor share the terminal (Ctrl-A h for help)", FLAG(nographic)},
-  {"display",    "sdl[,grab-mod=KEYS]|none", "A window (by default, where there is a screen), or none; grab-mod: lctrl-lalt, lshift-lctrl-lalt or rctrl", apply_display},
+  {"display",    "sdl[,grab-mod=KEYS]|curses|none", "A window (by default, where there is a screen), the terminal, or none; grab-mod: lctrl-lalt, lshift-lctrl-lalt or rctrl", apply_display},
+  {"curses",     "",             "Same as -display curses", [](OptionBuilder& b, std::string_view) { return apply_display(b, "curses"); }},
   {"full-screen", "",            "The window begins as the whole screen", FLAG(options.full_screen)},
   {"vga",        "std|none",     "The graphics card", apply_vga},
   {"net",        "none",         "No network", apply_net},
   {"nic",        "none",         "No network", apply_net},
-  {"parallel",   "none",         "No parallel port", [](OptionBuilder&, std::string_view v) { return apply_nothing_but(v, "none"); }},
-  {"monitor",    "none",         "No monitor on the terminal", apply_monitor},
+  {"parallel",   "none",         "No parallel port", apply_parallel},
+  {"monitor",    "DEV",          "The monitor's prompt is there, and not on the terminal; none: nowhere", apply_monitor},
+  {"qmp",        "DEV",          "The monitor for programs (QMP) is there", apply_qmp},
+  {"qmp-pretty", "DEV",          "The same with line breaks", apply_pretty_qmp},
+  {"mon",        "[chardev=]ID[,mode=readline|control][,pretty=on]", "A monitor on a -chardev; control: QMP", apply_mon},
   {"nodefaults", "",             "Nothing that was not asked for", FLAG(no_defaults)},
   {"no-user-config", "",         "Accepted: there is none", IGNORED},
 
   {"no-reboot",  "",             "A reset ends the run; a triple fault is status 120", FLAG(options.no_reboot)},
   {"no-shutdown", "",            "Stop, but stay, when the guest shuts down", FLAG(options.no_shutdown)},
   {"action",     "panic=none|pause|shutdown|exit-failure[,reboot=reset|shutdown][,shutdown=poweroff|pause]", "What follows when the guest panics (exit-failure: status 118), resets, switches off", apply_action},
+  {"pidfile",    "FILE",         "Holds the number of the process while it runs", TEXT(pid_file)},
+  {"daemonize",  "",             "Goes to the background once the machine is built", FLAG(options.daemonize)},
   {"S",          "",             "Start stopped; the monitor's cont goes on", FLAG(options.start_paused)},
   {"icount",     "shift=N[,sleep=on|off]", "An instruction takes 2^N ns (0 by default); sleep: whether an idle machine waits in real time", apply_icount},
   {"rtc",        "base=utc|localtime|DATE", "Start of the calendar clock; 2024-01-01 by default", apply_rtc},
@@ -393,8 +371,12 @@ const OptionRow* find_row(std::string_view name) {
 OptionResult check_together(const Options& options) {
   if (options.kernel.empty() && !options.initrd.empty()) return bad("-initrd: needs -kernel");
   if (options.kernel.empty() && !options.append.empty()) return bad("-append: needs -kernel");
-  if (options.display == Options::Display::Sdl && options.vga == Options::Vga::None)
-    return bad("-display: a window needs a graphics card (-vga std)");
+  const bool shown =
+      options.display == Options::Display::Sdl || options.display == Options::Display::Curses;
+  if (shown && options.vga == Options::Vga::None)
+    return bad("-display: what shows a screen needs a graphics card (-vga std)");
+  if (options.daemonize && options.display == Options::Display::Curses)
+    return bad("-daemonize: -display curses: the terminal stays behind");
   if (!options.load_snapshot.empty() && !options.state_load_file.empty())
     return bad("-loadvm: not together with --state-load");
   if (!options.record_file.empty() && !options.replay_file.empty())

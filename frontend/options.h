@@ -17,20 +17,13 @@
 #include "devices/disk_image.h"
 #include "devices/pc_board.h"
 #include "frontend/audio/audio_devices.h"
+#include "frontend/character/target.h"
 #include "frontend/engine_choice.h"
 #include "frontend/host_front.h"
 #include "frontend/machine.h"
 #include "frontend/run_loop.h"
 
 namespace doppel::frontend {
-
-/// Where the bytes of a port go.
-struct CharacterTarget {
-  enum class Kind : u8 { Null, Stdio, File };
-  Kind kind = Kind::Null;
-  std::string path;      ///< File.
-  bool monitor = false;  ///< Stdio: shared with the monitor, switched by Ctrl-A.
-};
 
 /// A drive and what is in it.
 struct DriveOptions {
@@ -56,6 +49,7 @@ struct Options {
   u64 ram_bytes = u64{128} << 20;
   std::string cpu = "max";
   std::string name;
+  std::string uuid;  ///< In the usual form of 36 characters; empty: none.
 
   // What is booted.
   std::string kernel;
@@ -91,8 +85,18 @@ struct Options {
   unsigned virtio_rngs = 0;
   std::vector<devices::BoardConfig::FwCfgItem> fw_cfg_items;
 
+  // Who may look at the machine and steer it.
+  struct Monitor {
+    CharacterTarget target;
+    bool for_programs = false;  ///< QMP; else a prompt.
+    bool pretty = false;        ///< QMP with line breaks.
+  };
+  std::vector<Monitor> monitors;
+  std::string pid_file;
+  bool daemonize = false;
+
   // What a person sees.
-  enum class Display : u8 { Auto, Sdl, None };
+  enum class Display : u8 { Auto, Sdl, Curses, None };
   Display display = Display::Auto;  ///< Auto: a window, where the host has a screen.
   bool full_screen = false;
   FrontKeys front_keys = FrontKeys::CtrlAlt;

@@ -70,7 +70,8 @@ OptionResult debug_console_device(OptionBuilder& builder, const std::string& pro
     DOPPEL_TRY(console.target, character_target(builder, "chardev:" + *id));
   }
   if (const auto path = list.take("file")) {
-    console.target = CharacterTarget{CharacterTarget::Kind::File, *path, false};
+    console.target.kind = CharacterTarget::Kind::File;
+    console.target.path = *path;
   }
   DOPPEL_TRY(refuse_leftover(list, "isa-debugcon"));
   builder.options.debug_consoles.push_back(std::move(console));
@@ -82,61 +83,6 @@ OptionResult debug_console_device(OptionBuilder& builder, const std::string& pro
 OptionResult refuse_leftover(const PropertyList& list, std::string_view what) {
   if (const auto key = list.leftover())
     return bad(std::string(what) + " has no property '" + *key + "'");
-  return {};
-}
-
-Result<CharacterTarget, Error> character_target(const OptionBuilder& builder,
-                                                std::string_view text) {
-  using Kind = CharacterTarget::Kind;
-  if (text == "stdio") return CharacterTarget{Kind::Stdio, {}, false};
-  if (text == "mon:stdio") return CharacterTarget{Kind::Stdio, {}, true};
-  if (text == "null" || text == "none") return CharacterTarget{};
-  if (text.starts_with("file:") && text.size() > 5) {
-    return CharacterTarget{Kind::File, std::string(text.substr(5)), false};
-  }
-  if (text.starts_with("chardev:")) {
-    const auto found = builder.chardevs.find(std::string(text.substr(8)));
-    if (found == builder.chardevs.end()) {
-      return bad("there is no -chardev with id '" + std::string(text.substr(8)) + "'");
-    }
-    return found->second;
-  }
-  return bad("'" + std::string(text) +
-             "' is not stdio, mon:stdio, null, none, file:NAME or chardev:ID");
-}
-
-OptionResult apply_serial(OptionBuilder& builder, std::string_view value) {
-  if (builder.serial.size() == 2) return bad("there are two serial ports");
-  builder.serial.emplace_back(value);
-  return {};
-}
-
-OptionResult apply_chardev(OptionBuilder& builder, std::string_view value) {
-  PropertyList list(value, "backend");
-  const std::string backend = list.take("backend").value_or("");
-  const auto id = list.take("id");
-  if (!id || id->empty()) return bad("needs id=NAME");
-  CharacterTarget target;
-  if (backend == "stdio") {
-    target.kind = CharacterTarget::Kind::Stdio;
-    if (const auto mux = list.take("mux")) {
-      const auto on = parse_switch(*mux);
-      if (!on) return bad("mux=" + *mux + " is not on or off");
-      target.monitor = *on;
-    }
-    (void)list.take(
-        "signal");  // Ctrl-C reaches the guest exactly where the monitor shares the terminal.
-  } else if (backend == "file") {
-    const auto path = list.take("path");
-    if (!path || path->empty()) return bad("file needs path=NAME");
-    target.kind = CharacterTarget::Kind::File;
-    target.path = *path;
-  } else if (backend != "null") {
-    return bad("'" + backend + "' is not stdio, file or null");
-  }
-  DOPPEL_TRY(refuse_leftover(list, backend));
-  if (!builder.chardevs.emplace(*id, std::move(target)).second)
-    return bad("id '" + *id + "' is used twice");
   return {};
 }
 
@@ -200,14 +146,6 @@ OptionResult apply_fw_cfg(OptionBuilder& builder, std::string_view value) {
   return {};
 }
 
-OptionResult apply_monitor(OptionBuilder& builder, std::string_view value) {
-  if (value != "none" && value != "null") {
-    return bad("'" + std::string(value) + "': the monitor is on the terminal (Ctrl-A c), or none");
-  }
-  builder.monitor_off = true;
-  return {};
-}
-
 OptionResult apply_display(OptionBuilder& builder, std::string_view value) {
   PropertyList list(value, "type");
   const std::string type = list.take("type").value_or("");
@@ -216,8 +154,13 @@ OptionResult apply_display(OptionBuilder& builder, std::string_view value) {
     builder.options.display = Options::Display::None;
     return refuse_leftover(list, "none");
   }
-  if (type != "sdl") return bad("'" + type + "' is not sdl or none");
   builder.display_none = false;
+  if (type == "curses") {
+    builder.options.display = Options::Display::Curses;
+    (void)list.take("charset");  // The terminal's own says it.
+    return refuse_leftover(list, "curses");
+  }
+  if (type != "sdl") return bad("'" + type + "' is not sdl, curses or none");
   builder.options.display = Options::Display::Sdl;
   if (const auto keys = list.take("grab-mod")) {
     if (*keys == "lctrl-lalt")
@@ -249,15 +192,7 @@ OptionResult finish_devices(OptionBuilder& builder) {
   // A card that no firmware has started shows nothing.
   const bool has_card = !builder.no_defaults && options.kernel.empty();
   options.vga = builder.vga.value_or(has_card ? Options::Vga::Std : Options::Vga::None);
-  if (builder.serial.empty() && !builder.no_defaults && !console_has_terminal(builder) &&
-      (builder.nographic || !builder.display_none)) {
-    builder.serial.emplace_back(builder.monitor_off ? "stdio" : "mon:stdio");
-  }
-  for (const std::string& text : builder.serial) {
-    auto target = character_target(builder, text);
-    if (!target.ok()) return bad("-serial: " + target.error().message);
-    options.serial.push_back(target.take());
-  }
+  DOPPEL_TRY(finish_characters(builder));
   for (const std::string& text : builder.debug_consoles) {
     auto target = character_target(builder, text);
     if (!target.ok()) return bad("-debugcon: " + target.error().message);

@@ -54,10 +54,12 @@ std::vector<u8> encode_ppm(const devices::Picture& picture) {
   return file;
 }
 
-Result<void, Error> write_picture(const std::string& path, const devices::Picture& picture) {
+Result<void, Error> write_picture(const std::string& path, const devices::Picture& picture,
+                                  PictureFormat format) {
   if (!is_whole(picture)) return Error{path + ": there is no picture"};
   std::vector<u8> file;
-  if (path.ends_with(".png")) {
+  const bool named_png = format == PictureFormat::ByName && path.ends_with(".png");
+  if (format == PictureFormat::Png || named_png) {
     auto encoded = encode_png(picture);
     if (!encoded.ok()) return Error{path + ": " + encoded.error().message};
     file = encoded.take();

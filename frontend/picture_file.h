@@ -15,7 +15,9 @@ Result<std::vector<u8>, Error> encode_png(const devices::Picture& picture);
 /// "P6": a heading, then three bytes a pixel.
 std::vector<u8> encode_ppm(const devices::Picture& picture);
 
-/// PNG if the name ends so, PPM otherwise. @errors "NAME: reason"
-Result<void, Error> write_picture(const std::string& path, const devices::Picture& picture);
+enum class PictureFormat : u8 { ByName, Png, Ppm };
+/// `ByName`: PNG if the name ends so, PPM otherwise. @errors "NAME: reason"
+Result<void, Error> write_picture(const std::string& path, const devices::Picture& picture,
+                                  PictureFormat format = PictureFormat::ByName);
 
 }  // namespace doppel::frontend

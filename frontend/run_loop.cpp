@@ -62,6 +62,24 @@ const char* cause_name(devices::MachineControl::ResetCause cause) {
   return "the guest";
 }
 
+RunEvent::Cause cause_of(Kind kind, bool window_closed) {
+  using Cause = RunEvent::Cause;
+  switch (kind) {
+    case Kind::Shutdown:
+    case Kind::DebugExit:
+      return Cause::GuestShutdown;
+    case Kind::Reset:
+    case Kind::TripleFault:
+      return Cause::GuestReset;
+    case Kind::Quit:
+      return window_closed ? Cause::HostWindow : Cause::HostMonitor;
+    case Kind::Signal:
+      return Cause::HostSignal;
+    default:
+      return Cause::HostError;
+  }
+}
+
 }  // namespace
 
 const char* RunOutcome::name() const {
@@ -102,19 +120,46 @@ const char* RunOutcome::name() const {
   return "failed";
 }
 
-RunLoop::RunLoop(Machine& machine, InputQueue& queue, Console& console, RunConfig config)
+RunLoop::RunLoop(Machine& machine, InputQueue& queue, CharacterDevices& characters, RunConfig config)
     : machine_(machine),
       queue_(queue),
-      console_(console),
+      characters_(characters),
       config_(std::move(config)),
-      paused_(config_.start_paused) {}
+      paused_(config_.start_paused),
+      launched_(!config_.start_paused) {}
+
+void RunLoop::pause() {
+  if (paused_) return;
+  paused_ = true;
+  tell(RunEvent::Kind::Stop);
+}
+
+bool RunLoop::resume() {
+  if (shut_down_) return false;
+  if (!paused_) return true;
+  paused_ = false;
+  launched_ = true;
+  tell(RunEvent::Kind::Resume);
+  return true;
+}
+
+RunLoop::State RunLoop::state() const {
+  if (shut_down_) return State::Shutdown;
+  if (!paused_) return State::Running;
+  return launched_ ? State::Paused : State::Prelaunch;
+}
+
+void RunLoop::tell(RunEvent::Kind kind, RunEvent::Cause cause) const {
+  if (config_.observer) config_.observer({kind, cause});
+}
 
 RunOutcome RunLoop::run() {
   started_ns_ = visited_ns_ = flushed_ns_ = host_ns();
   pacer_.start(machine_.now_ns(), started_ns_);
   RunOutcome outcome = run_to_end();
   if (Lockstep* const lockstep = machine_.lockstep(); lockstep != nullptr) lockstep->compare_all();
-  if (Ending end = check_engines()) return *end;
+  if (Ending end = check_engines()) outcome = *end;
+  tell(RunEvent::Kind::Shutdown, cause_of(outcome.kind, window_closed()));
   return outcome;
 }
 
@@ -178,22 +223,25 @@ RunLoop::Ending RunLoop::take_request() {
       if (!config_.no_shutdown)
         return ending(Kind::Shutdown, 0, "the guest switched the machine off");
       log::info("machine", "the guest switched the machine off; it stays (-no-shutdown)");
-      shut_down_ = paused_ = true;
+      tell(RunEvent::Kind::Shutdown, RunEvent::Cause::GuestShutdown);
+      pause();
+      shut_down_ = true;
       return wait_paused();
     case MachineRequest::Kind::Reset:
       if (config_.no_reboot) {
         return ending(Kind::Reset, 0, std::string("reset by ") + cause_name(request->cause));
       }
-      reset_machine();
+      reset_machine(RunEvent::Cause::GuestReset);
       break;
   }
   return std::nullopt;
 }
 
-void RunLoop::reset_machine() {
+void RunLoop::reset_machine(RunEvent::Cause cause) {
   ++resets_;
   machine_.reset();
   if (config_.after_reset) config_.after_reset();
+  tell(RunEvent::Kind::Reset, cause);
 }
 
 RunLoop::Ending RunLoop::after_panic() {
@@ -219,7 +267,7 @@ RunLoop::Ending RunLoop::after_triple_fault() {
   if (config_.no_reboot)
     return ending(Kind::TripleFault, kStatusTripleFault, "triple fault: " + reason);
   log::warn("machine", "triple fault, reset: %s", reason.c_str());
-  reset_machine();
+  reset_machine(RunEvent::Cause::GuestReset);
   return std::nullopt;
 }
 
@@ -279,11 +327,10 @@ RunLoop::Ending RunLoop::visit_host() {
     flushed_ns_ = now;
     config_.flush_output();
   }
-  console_.poll(0);
+  characters_.poll(0);
   poll_front();
-  if (config_.front != nullptr && config_.front->quit_requested())
-    return ending(Kind::Quit, 0, "the window was closed");
-  if (quit_ || console_.quit_requested()) return ending(Kind::Quit, 0, "ended from the monitor");
+  if (window_closed()) return ending(Kind::Quit, 0, "the window was closed");
+  if (quit_) return ending(Kind::Quit, 0, "ended from the monitor");
   if (const int signal = stop_signal(); signal != 0) {
     return ending(Kind::Signal, 128 + signal, "signal " + std::to_string(signal));
   }
@@ -294,8 +341,11 @@ RunLoop::Ending RunLoop::visit_host() {
 }
 
 bool RunLoop::quit_requested() const {
-  return quit_ || console_.quit_requested() ||
-         (config_.front != nullptr && config_.front->quit_requested());
+  return quit_ || window_closed();
+}
+
+bool RunLoop::window_closed() const {
+  return config_.front != nullptr && config_.front->quit_requested();
 }
 
 /// True if the person did something.
@@ -326,8 +376,8 @@ bool RunLoop::wait_for_person(i64 most_ns) {
     const i64 left = end - host_ns();
     if (left <= 0) return false;
     const bool shown = config_.front != nullptr;
-    if (console_.poll(shown ? std::min(left, kFrontEvery) : left)) return true;
-    if (!shown || stop_signal() != 0 || console_.quit_requested()) return false;
+    if (characters_.poll(shown ? std::min(left, kFrontEvery) : left)) return true;
+    if (!shown || stop_signal() != 0 || quit_) return false;
   }
 }
 
@@ -351,7 +401,10 @@ RunLoop::Ending RunLoop::wait_paused() {
     wait_for_person(100'000'000);
     if (Ending end = load_if_wanted()) return end;
     if (shut_down_) paused_ = true;  // Only a reset brings it back.
-    if (queue_.reset_pending()) paused_ = shut_down_ = false;
+    if (queue_.reset_pending()) {
+      shut_down_ = false;
+      resume();
+    }
   }
   pacer_.start(machine_.now_ns(), host_ns());
   return std::nullopt;
@@ -360,9 +413,11 @@ RunLoop::Ending RunLoop::wait_paused() {
 RunLoop::Ending RunLoop::deliver_input() {
   if (!queue_.pending(machine_.now_ns()) && !queue_.next_stamp()) return std::nullopt;
   if (!queue_.replaying() && inside_string_instruction()) return std::nullopt;
+  const bool button = queue_.power_button_pending();
   if (queue_.deliver(machine_) == InputQueue::Delivered::Reset) {
-    reset_machine();
+    reset_machine(RunEvent::Cause::HostMonitor);
   }
+  if (button && !queue_.power_button_pending()) tell(RunEvent::Kind::PowerButton);
   return std::nullopt;
 }
 
@@ -457,7 +512,8 @@ RunLoop::Ending RunLoop::dead(std::string reason) {
   if (config_.front == nullptr) return ending(Kind::Deadlock, kStatusDeadlock, std::move(reason));
   log::info("machine", "%s; only a reset brings it back", reason.c_str());
   dead_at_retired_ = ~u64{0};
-  shut_down_ = paused_ = true;
+  pause();
+  shut_down_ = true;
   return wait_paused();
 }
 

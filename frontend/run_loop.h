@@ -13,13 +13,14 @@
 #include <optional>
 #include <string>
 
-#include "frontend/console.h"
+#include "frontend/character/devices.h"
 #include "frontend/host_front.h"
 #include "frontend/input_queue.h"
 #include "frontend/machine.h"
+#include "frontend/pacer.h"
+#include "frontend/run_events.h"
 #include "frontend/script.h"
 #include "frontend/state_directory.h"
-#include "frontend/pacer.h"
 
 namespace doppel::frontend {
 
@@ -46,6 +47,8 @@ struct RunConfig {
   /// Called often enough that what the guest wrote appears at once.
   std::function<void()> flush_output;
   std::function<void()> after_reset;
+  /// Is told what happens to the machine; may be empty.
+  RunObserver observer;
   /// Acts on the machine by itself; may be null. It must outlive the loop.
   Script* script = nullptr;
   Script::World script_world;
@@ -86,18 +89,21 @@ struct RunOutcome {
 class RunLoop {
  public:
   /// References must outlive the loop.
-  RunLoop(Machine& machine, InputQueue& queue, Console& console, RunConfig config);
+  RunLoop(Machine& machine, InputQueue& queue, CharacterDevices& characters, RunConfig config);
 
   RunOutcome run();
 
   // The monitor's wishes; they take effect between instructions.
-  void pause() { paused_ = true; }
-  void resume() { paused_ = false; }
+  void pause();
+  /// False: the machine is off, and only a reset brings it back.
+  bool resume();
   void quit() { quit_ = true; }
   /// Another machine takes this one's place, as soon as nothing is under way.
   void load(std::string name) { load_wanted_ = std::move(name); }
   bool load_wanted() const { return load_wanted_.has_value(); }
   bool paused() const { return paused_; }
+  enum class State : u8 { Running, Paused, Prelaunch, Shutdown };
+  State state() const;
   u64 resets() const { return resets_; }
 
  private:
@@ -124,20 +130,23 @@ class RunLoop {
   void keep_pace();
   void skip_in_real_time(u64 until_ns);
   u64 budget() const;
-  void reset_machine();
+  void reset_machine(RunEvent::Cause cause);
+  void tell(RunEvent::Kind kind, RunEvent::Cause cause = RunEvent::Cause::None) const;
   bool inside_string_instruction();
   bool quit_requested() const;
-  bool input_open() const { return console_.open() || config_.front != nullptr; }
+  bool window_closed() const;
+  bool input_open() const { return characters_.can_receive() || config_.front != nullptr; }
   i64 host_ns() const;
   i64 host_time_left(i64 most_ns) const;
 
   Machine& machine_;
   InputQueue& queue_;
-  Console& console_;
+  CharacterDevices& characters_;
   RunConfig config_;
   bool paused_ = false;
   bool quit_ = false;
   std::optional<std::string> load_wanted_;
+  bool launched_ = false;   // Has run since the start.
   bool shut_down_ = false;  // -no-shutdown: off, and still here.
   u64 resets_ = 0;
   i64 started_ns_ = 0;

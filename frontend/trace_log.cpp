@@ -88,37 +88,65 @@ Result<std::unique_ptr<TraceLog>, Error> TraceLog::create(const std::vector<std:
                                                           const std::string& path,
                                                           const std::string& filter) {
   std::unique_ptr<TraceLog> log(new TraceLog());
-  for (const std::string& item : items) {
-    if (item == "in_asm")
-      log->in_asm_ = true;
-    else if (item == "out_asm")
-      log->out_asm_ = true;
-    else if (item == "exec")
-      log->exec_ = true;
-    else if (item == "int")
-      log->interrupts_ = true;
-    else if (item == "cpu")
-      log->registers_ = true;
-    else if (item == "mmu")
-      log->mmu_ = true;
-    else if (item == "cpu_reset")
-      log->resets_ = true;
-    else if (item == "guest_errors" || item == "unimp")
-      log->guest_errors_ = true;
-  }
+  for (const std::string& item : items) (void)log->set_item(item);
   if (!filter.empty()) {
     auto ranges = parse_filter(filter);
     if (!ranges.ok()) return Error{"-dfilter: " + ranges.error().message};
     log->filter_ = ranges.take();
   }
-  if (path.empty()) {
-    log->file_ = stderr;
-    return log;
-  }
-  log->file_ = std::fopen(with_process_id(path).c_str(), "we");
-  if (log->file_ == nullptr) return Error{"-D: " + path + ": " + std::strerror(errno)};
-  log->owned_ = true;
+  log->file_ = stderr;
+  if (path.empty()) return log;
+  const auto opened = log->move_to(path);
+  if (!opened.ok()) return Error{"-D: " + opened.error().message};
   return log;
+}
+
+bool TraceLog::set_item(std::string_view item) {
+  if (item == "in_asm")
+    in_asm_ = true;
+  else if (item == "out_asm")
+    out_asm_ = true;
+  else if (item == "exec")
+    exec_ = true;
+  else if (item == "int")
+    interrupts_ = true;
+  else if (item == "cpu")
+    registers_ = true;
+  else if (item == "mmu")
+    mmu_ = true;
+  else if (item == "cpu_reset")
+    resets_ = true;
+  else if (item == "guest_errors" || item == "unimp")
+    guest_errors_ = true;
+  else
+    return item == "nochain" || item == "none";
+  return true;
+}
+
+Result<void, Error> TraceLog::choose(std::string_view items) {
+  TraceLog chosen;
+  for (const std::string& item : split_commas(items)) {
+    if (!chosen.set_item(item)) return Error{"there is no log item '" + item + "'"};
+  }
+  in_asm_ = chosen.in_asm_;
+  out_asm_ = chosen.out_asm_;
+  exec_ = chosen.exec_;
+  interrupts_ = chosen.interrupts_;
+  registers_ = chosen.registers_;
+  mmu_ = chosen.mmu_;
+  resets_ = chosen.resets_;
+  guest_errors_ = chosen.guest_errors_;
+  if (machine_ != nullptr) install();
+  return {};
+}
+
+Result<void, Error> TraceLog::move_to(const std::string& path) {
+  std::FILE* const file = std::fopen(with_process_id(path).c_str(), "we");
+  if (file == nullptr) return Error{path + ": " + std::strerror(errno)};
+  if (owned_) std::fclose(file_);
+  file_ = file;
+  owned_ = true;
+  return {};
 }
 
 TraceLog::~TraceLog() {
@@ -128,11 +156,19 @@ TraceLog::~TraceLog() {
 void TraceLog::attach(Machine& machine) {
   machine_ = &machine;
   decoder_.emplace(machine.cpu().model());
-  if (in_asm_ || exec_ || interrupts_ || registers_ || mmu_) machine.cpu().trace = this;
-  if (!out_asm_) return;
-  if (translator_statistics(machine.engine()) == nullptr)
+  install();
+}
+
+void TraceLog::install() {
+  const bool wants_events = in_asm_ || exec_ || interrupts_ || registers_ || mmu_;
+  machine_->cpu().trace = wants_events ? this : nullptr;
+  if (!out_asm_ || watches_) return;
+  if (translator_statistics(machine_->engine()) == nullptr)
     log::info("machine", "-d out_asm: the interpreter makes no host code");
-  watch_translations(machine.engine(), [this](const jit::Listing& listing) { translated(listing); });
+  watches_ = true;
+  watch_translations(machine_->engine(), [this](const jit::Listing& listing) {
+    if (out_asm_) translated(listing);
+  });
 }
 
 void TraceLog::translated(const jit::Listing& listing) {

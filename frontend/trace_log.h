@@ -34,6 +34,10 @@ class TraceLog final : public cpu::TraceSink {
 
   /// The machine this is the trace of; installs itself there if engine events are wanted.
   void attach(Machine& machine);
+  /// Other items from now on, separated by commas; "none": nothing. @errors which there is not
+  Result<void, Error> choose(std::string_view items);
+  /// Another file from now on, as `create` has it. @errors "NAME: reason"
+  Result<void, Error> move_to(const std::string& path);
   void flush() { std::fflush(file_); }
   ~TraceLog() override;
 
@@ -51,6 +55,8 @@ class TraceLog final : public cpu::TraceSink {
 
  private:
   TraceLog() = default;
+  bool set_item(std::string_view name);
+  void install();
   bool passes(LinearAddr address) const;
   void translated(const jit::Listing& listing);
 
@@ -62,6 +68,7 @@ class TraceLog final : public cpu::TraceSink {
   bool mmu_ = false;
   bool resets_ = false;
   bool guest_errors_ = false;
+  bool watches_ = false;  // Is told of translations.
   std::vector<AddressRange> filter_;
   std::FILE* file_ = nullptr;
   bool owned_ = false;

@@ -3,120 +3,84 @@
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
-#include <cstring>
 #include <sstream>
 
 #include "frontend/cpu_dump.h"
-#include "frontend/guest_view.h"
 #include "frontend/listing.h"
-#include "frontend/option_values.h"
+#include "frontend/monitor/expression.h"
 
 namespace doppel::frontend {
 namespace {
 
-constexpr const char* kHelp =
+constexpr std::string_view kHelp =
     "change [-f] DRIVE FILE [FORMAT [ACCESS]]  another disk in a CD-ROM or floppy drive\n"
     "cont, c             go on\n"
+    "cpu N               the processor that registers are shown of: 0\n"
     "delvm NAME          forget a saved machine\n"
     "dump ADDR           guest and host code of the blocks at a linear address\n"
     "eject [-f] DRIVE    takes the disk out; -f: also where the guest has locked the door\n"
-    "help                this list\n"
+    "gva2gpa ADDR        where a linear address leads\n"
+    "help, ? [COMMAND]   this list, or what it says of one command\n"
+    "i/FMT PORT          reads a port: b h w\n"
     "info block          the drives and what is in them\n"
+    "info chardev        character devices, and where they lead\n"
+    "info cpus           the processors\n"
+    "info irq            interrupt lines and what becomes of them\n"
     "info jit            what the translator did\n"
+    "info lapic          the local APIC\n"
+    "info mem            mapped ranges of linear addresses, with their rights\n"
     "info mmu            what address translation did\n"
+    "info mtree          ranges of memory and ports\n"
+    "info name           the name of the machine\n"
+    "info pci            functions on the PCI bus\n"
+    "info pic            interrupt controllers\n"
+    "info qtree          the chips\n"
     "info registers [-a] the processor; -a: x87 and vectors too\n"
+    "info replay         recording or replaying, and which moment it is\n"
     "info roms           what was booted\n"
     "info snapshots      the machines that were saved\n"
     "info status         running or paused, and when\n"
+    "info tlb            mapped pages, one by one\n"
+    "info uuid           the UUID of the machine\n"
     "info version        the version\n"
     "loadvm NAME         go back to a saved machine, its disks too\n"
+    "log ITEM[,ITEM]|none  what -d would log, from now on\n"
+    "logfile FILE        where the log goes from now on\n"
+    "memsave ADDR SIZE FILE   memory at a linear address to a file\n"
     "mouse_button N      hold these mouse buttons: 1 left, 2 middle, 4 right, added up\n"
     "mouse_move DX DY [DZ]  move the mouse; DZ turns the wheel, away from the hand if positive\n"
+    "nmi                 a non-maskable interrupt\n"
+    "o/FMT PORT VALUE    writes a port: b h w\n"
+    "pmemsave ADDR SIZE FILE  memory at a physical address to a file\n"
+    "print/FMT, p/FMT EXPR  a number: + - * / % & | ^ ~ ( ) $register\n"
     "quit, q             end doppel\n"
     "savevm NAME         save the machine with its disks\n"
     "screendump FILE     the screen as a picture: .png, or else PPM\n"
     "screentext [FILE]   the characters on a text screen\n"
     "sendkey KEYS [MS]   press keys (ctrl-alt-delete) for this time, 100 ms\n"
     "stop, s             pause the machine\n"
+    "sum ADDR SIZE       checksum of physical memory, as sum(1) has it\n"
     "system_powerdown    press the power button\n"
     "system_reset        press the reset button\n"
     "type TEXT           type on a US keyboard; \\n return, \\t tab, \\e escape, \\b backspace\n"
-    "x/FMT ADDR          memory at a linear address: count, d u o x c i, b h w g\n"
+    "x/FMT ADDR          memory at a linear address: count, d u o x c i s, b h w g\n"
     "xp/FMT ADDR         memory at a physical address\n";
 
-/// What `x/4xw` asks for.
-struct Format {
-  u64 count = 1;
-  char kind = 'x';
-  unsigned size = 4;
-};
-
-std::optional<Format> parse_format(std::string_view text) {
-  Format format;
-  size_t digits = 0;
-  while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') ++digits;
-  if (digits > 0) {
-    const auto count = parse_number(text.substr(0, digits));
-    if (!count || *count == 0 || *count > 4096) return std::nullopt;
-    format.count = *count;
+/// The lines about one command; all of them for an empty name.
+std::string help(const std::string& name) {
+  if (name.empty()) return std::string(kHelp);
+  std::string out;
+  for (size_t at = 0; at < kHelp.size();) {
+    const size_t end = kHelp.find('\n', at) + 1;
+    const std::string_view line = kHelp.substr(at, end - at);
+    const size_t length = line.find_first_of(" ,/");
+    const bool second_name = line.substr(length).starts_with(", " + name + " ") ||
+                             line.substr(length).starts_with(", " + name + "/") ||
+                             line.find("/FMT, " + name + "/") != std::string_view::npos;
+    if (line.substr(0, length) == name || second_name) out += line;
+    at = end;
   }
-  for (const char letter : text.substr(digits)) {
-    switch (letter) {
-      case 'b':
-        format.size = 1;
-        break;
-      case 'h':
-        format.size = 2;
-        break;
-      case 'w':
-        format.size = 4;
-        break;
-      case 'g':
-        format.size = 8;
-        break;
-      case 'c':
-        format.kind = 'c';
-        format.size = 1;
-        break;
-      case 'd':
-      case 'u':
-      case 'o':
-      case 'x':
-      case 'i':
-        format.kind = letter;
-        break;
-      default:
-        return std::nullopt;
-    }
-  }
-  return format;
-}
-
-std::string format_value(const Format& format, u64 value) {
-  char text[40];
-  const unsigned unused = 64 - format.size * 8;
-  switch (format.kind) {
-    case 'd':
-      std::snprintf(text, sizeof text, "%" PRId64, static_cast<i64>(value << unused) >> unused);
-      break;
-    case 'u':
-      std::snprintf(text, sizeof text, "%" PRIu64, value);
-      break;
-    case 'o':
-      std::snprintf(text, sizeof text, "%" PRIo64, value);
-      break;
-    case 'c':
-      if (value >= 0x20 && value < 0x7f) {
-        std::snprintf(text, sizeof text, "'%c'", static_cast<char>(value));
-      } else {
-        std::snprintf(text, sizeof text, "'\\x%02x'", static_cast<unsigned>(value));
-      }
-      break;
-    default:
-      std::snprintf(text, sizeof text, "0x%0*" PRIx64, static_cast<int>(format.size * 2), value);
-      break;
-  }
-  return text;
+  return out.empty() ? "there is no command '" + name + "'\n" : out;
 }
 
 std::string mmu_text(const mmu::MmuCounters& counters, const cpu::EngineCounters& engine) {
@@ -136,6 +100,14 @@ std::string mmu_text(const mmu::MmuCounters& counters, const cpu::EngineCounters
 }  // namespace
 
 std::string Hmp::execute(const std::string& line) {
+  std::string answer = run(line);
+  if (answer.size() <= kLongestAnswer) return answer;
+  // Character devices hold only so much; half a line would be misread.
+  answer.resize(answer.rfind('\n', kLongestAnswer) + 1);
+  return answer + "and more\n";
+}
+
+std::string Hmp::run(const std::string& line) {
   std::istringstream words(line);
   std::string command;
   words >> command;
@@ -149,9 +121,11 @@ std::string Hmp::execute(const std::string& line) {
   if (auto answer = execute_display(command, arguments)) return *answer;
   if (auto answer = execute_media(command, rest)) return *answer;
   if (auto answer = execute_snapshots(command, arguments)) return *answer;
+  if (auto answer = execute_memory(command, arguments)) return *answer;
+  if (auto answer = execute_direct(command, arguments)) return *answer;
   const std::string argument = arguments.empty() ? "" : arguments[0];
   const std::string more = arguments.size() < 2 ? "" : arguments[1];
-  if (command == "help" || command == "?") return kHelp;
+  if (command == "help" || command == "?") return help(argument);
   if (command == "quit" || command == "q") {
     loop_.quit();
     return {};
@@ -161,15 +135,10 @@ std::string Hmp::execute(const std::string& line) {
     return {};
   }
   if (command == "cont" || command == "c") {
-    loop_.resume();
-    return {};
+    return loop_.resume() ? "" : "the machine is off: system_reset brings it back\n";
   }
   if (command == "dump") return dump_blocks(argument);
   if (command == "info") return info(argument + (more.empty() ? "" : " " + more));
-  if (command == "x" || command.starts_with("x/"))
-    return examine_memory(command.substr(std::min<size_t>(2, command.size())), argument, false);
-  if (command == "xp" || command.starts_with("xp/"))
-    return examine_memory(command.substr(std::min<size_t>(3, command.size())), argument, true);
   return "unknown command: '" + command + "'\n";
 }
 
@@ -191,69 +160,22 @@ std::string Hmp::info(const std::string& topic) {
     return text;
   }
   if (topic == "jit") return jit_text(machine_.engine(), machine_.config().jit);
-  return "info: block, jit, mmu, registers, roms, snapshots, status, version\n";
-}
-
-std::optional<u64> Hmp::parse_address(const std::string& text) const {
-  const GuestView view(machine_);
-  if (text == "$pc" || text == "$rip" || text == "$eip") return view.instruction_pointer().value;
-  if (text == "$sp" || text == "$rsp" || text == "$esp") return view.stack_address().value;
-  return parse_number(text);
+  if (auto answer = info_chips(topic)) return *answer;
+  if (auto answer = info_memory(topic)) return *answer;
+  if (auto answer = info_facts(topic)) return *answer;
+  return (topic.empty() ? "" : "there is no 'info " + topic + "'\n") + help("info");
 }
 
 std::string Hmp::dump_blocks(const std::string& address_text) {
   if (address_text.empty()) return "dump: which address?\n";
-  const std::optional<u64> address = parse_address(address_text);
-  if (!address) return "'" + address_text + "' is not an address\n";
+  const Result<u64, Error> address = evaluate(machine_, address_text);
+  if (!address.ok()) return "dump: " + address.error().message + "\n";
   const cpu::Decoder decoder(machine_.cpu().model());
   std::string out;
-  visit_translations(machine_.engine(), LinearAddr(*address), [&](const jit::Listing& listing) {
+  visit_translations(machine_.engine(), LinearAddr(address.value()), [&](const jit::Listing& listing) {
     out += side_by_side(listing, decoder);
   });
   return out.empty() ? "no translated block covers this address\n" : out;
-}
-
-std::string Hmp::examine_memory(const std::string& format_text, const std::string& address_text,
-                                bool physical) {
-  const auto format = parse_format(format_text);
-  if (!format) return "'" + format_text + "' is not a format as 4xw or 10i\n";
-  const GuestView view(machine_);
-  const std::optional<u64> address = parse_address(address_text);
-  if (!address) return "'" + address_text + "' is not an address\n";
-
-  std::string out;
-  char text[80];
-  if (format->kind == 'i') {
-    if (physical) return "xp shows no instructions: use x/i\n";
-    for (const GuestView::Line& line :
-         view.disassemble(LinearAddr(*address), static_cast<unsigned>(format->count))) {
-      std::snprintf(text, sizeof text, "0x%016" PRIx64 ":  %-20s ", line.address,
-                    line.bytes.c_str());
-      out += text + line.text + "\n";
-    }
-    return out.empty() ? "cannot read there\n" : out;
-  }
-  const size_t size = format->count * format->size;
-  std::vector<u8> bytes;
-  if (physical) {
-    bytes.resize(size);
-    machine_.memory().read_bytes(PhysAddr(*address), bytes);
-  } else {
-    bytes = view.read(LinearAddr(*address), size);
-  }
-  const unsigned columns = 16 / format->size;
-  for (size_t i = 0; i + format->size <= bytes.size(); i += format->size) {
-    if (i / format->size % columns == 0) {
-      std::snprintf(text, sizeof text, "%s%016" PRIx64 ":", i == 0 ? "" : "\n", *address + i);
-      out += text;
-    }
-    u64 value = 0;
-    std::memcpy(&value, bytes.data() + i, format->size);
-    out += " " + format_value(*format, value);
-  }
-  if (bytes.size() < size)
-    out += out.empty() ? "cannot read there" : "\nwhat follows is not mapped";
-  return out + "\n";
 }
 
 }  // namespace doppel::frontend

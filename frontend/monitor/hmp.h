@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "frontend/machine.h"
+#include "frontend/monitor/facts.h"
+#include "frontend/monitor/value_format.h"
 #include "frontend/run_loop.h"
 #include "frontend/snapshots.h"
 
@@ -20,14 +22,19 @@ class Hmp {
       Snapshots snapshots = {})
       : machine_(machine), loop_(loop), queue_(queue), display_(display), snapshots_(std::move(snapshots)) {}
 
+  /// What it may tell beside what the machine shows; must outlive the monitor.
+  void know(const MonitorFacts& facts) { facts_ = &facts; }
+
   /// Runs a command; the answer ends in a new line, or is empty.
   std::string execute(const std::string& line);
 
+  /// Longer answers are cut.
+  static constexpr size_t kLongestAnswer = size_t{256} << 10;
+
  private:
+  std::string run(const std::string& line);
   std::string info(const std::string& topic);
-  std::optional<u64> parse_address(const std::string& text) const;
   std::string dump_blocks(const std::string& address);
-  std::string examine_memory(const std::string& format, const std::string& address, bool physical);
 
   // hmp_input.cpp: what a person at the machine would do.
   using Arguments = std::vector<std::string>;
@@ -56,11 +63,31 @@ class Hmp {
   std::string dump_screen(const Arguments& arguments);
   std::string dump_screen_text(const Arguments& arguments);
 
+  // hmp_memory.cpp: memory and numbers.
+  std::optional<std::string> execute_memory(const std::string& command, const Arguments& arguments);
+  std::string examine_memory(const ValueFormat& format, u64 address, bool physical);
+  std::string examine_texts(u64 address, u64 count, bool physical);
+  std::vector<u8> read_memory(u64 address, size_t size, bool physical) const;
+  std::string save_memory(const std::string& command, const Arguments& arguments);
+  std::string checksum(const Arguments& arguments);
+  std::optional<std::string> info_memory(const std::string& topic);
+
+  // hmp_direct.cpp: what reaches past the machine's own ways: ports, NMI, the log.
+  std::optional<std::string> execute_direct(const std::string& command, const Arguments& arguments);
+  std::string access_port(bool write, const ValueFormat& format, const Arguments& arguments);
+  std::string set_log(const std::string& command, const Arguments& arguments);
+
+  // hmp_chips.cpp
+  std::optional<std::string> info_chips(const std::string& topic);
+  // hmp_facts.cpp: how the machine was asked for.
+  std::optional<std::string> info_facts(const std::string& topic);
+
   Machine& machine_;
   RunLoop& loop_;
   InputQueue& queue_;
   devices::DisplaySource* display_;
   Snapshots snapshots_;
+  const MonitorFacts* facts_ = nullptr;
 };
 
 }  // namespace doppel::frontend

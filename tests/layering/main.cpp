@@ -29,7 +29,8 @@ const Room kRooms[] = {
     {"devices", {"cpu/base", "cpu/arch", "mmu"}, {"zlib.h"}},
     {"jit", {"cpu", "cpu/base", "cpu/arch", "mmu"}, {"Zydis/", "asmjit/"}},
     {"frontend/sdl", {"cpu", "cpu/base", "cpu/arch", "mmu", "devices", "jit", "frontend"}, {"*"}},
-    {"frontend", {"cpu", "cpu/base", "cpu/arch", "mmu", "devices", "jit", "frontend/sdl"}, {"*"}},
+    {"frontend/curses", {"cpu", "cpu/base", "cpu/arch", "mmu", "devices", "jit", "frontend"}, {"*"}},
+    {"frontend", {"cpu", "cpu/base", "cpu/arch", "mmu", "devices", "jit", "frontend/sdl", "frontend/curses"}, {"*"}},
 };
 
 /// Libraries with a home of their own: nobody else may name them.
@@ -37,7 +38,7 @@ struct Homed {
   std::string_view prefix;
   std::string_view folder;
 };
-constexpr Homed kHomed[] = {{"SDL", "frontend/sdl"}};
+constexpr Homed kHomed[] = {{"SDL", "frontend/sdl"}, {"curses", "frontend/curses"}, {"ncurses", "frontend/curses"}};
 
 bool is_inside(std::string_view path, std::string_view folder) {
   return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');

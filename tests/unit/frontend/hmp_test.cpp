@@ -25,11 +25,9 @@ std::string text_of(const std::string& path) {
 class MonitorRig {
  public:
   explicit MonitorRig(devices::DisplaySource* display = nullptr)
-      : machine_({0xfb, 0xf4, 0xeb, 0xfd}),  // sti; again: hlt; jmp again
-        output_(FileSink::standard_output()),
-        console_({}, queue, *output_),
-        loop(*machine_, queue, console_, config()),
-        monitor(*machine_, loop, queue, display) {
+      : machine({0xfb, 0xf4, 0xeb, 0xfd}),  // sti; again: hlt; jmp again
+        loop(*machine, queue, characters_, config()),
+        monitor(*machine, loop, queue, display) {
     REQUIRE(queue.record_to(path_).ok());
   }
   ~MonitorRig() { std::remove(path_.c_str()); }
@@ -50,14 +48,13 @@ class MonitorRig {
     return config;
   }
   std::string path_ = temporary("monitor");
-  SmallMachine machine_;
-  std::unique_ptr<FileSink> output_;
 
  public:
+  SmallMachine machine;
   InputQueue queue;
 
  private:
-  Console console_;
+  CharacterDevices characters_;
 
  public:
   RunLoop loop;
@@ -198,10 +195,96 @@ TEST_CASE("hmp: help names every command that input and display have") {
   MonitorRig monitor;
   const std::string help = monitor("help");
   for (const char* command : {"sendkey", "type", "mouse_move", "mouse_button", "system_powerdown",
-                              "system_reset", "screendump", "screentext"}) {
+                              "system_reset", "screendump", "screentext", "nmi", "sum", "log"}) {
     CAPTURE(command);
     CHECK(help.find(std::string("\n") + command + " ") != std::string::npos);
   }
+}
+
+TEST_CASE("hmp: help with a name says only what belongs to it") {
+  MonitorRig monitor;
+  CHECK(monitor("help nmi") == "nmi                 a non-maskable interrupt\n");
+  CHECK(monitor("help q").starts_with("quit, q "));
+  CHECK(monitor("help p").starts_with("print/FMT, p/FMT "));
+  CHECK(is_one_line(monitor("help frobnicate")));
+}
+
+TEST_CASE("hmp: print calculates as QEMU does, with registers") {
+  MonitorRig monitor;
+  monitor.machine->cpu().state.gpr[RAX] = 0x1'2345'6789;
+  CHECK(monitor("print 1 + 2 * 3") == "0x7\n");
+  CHECK(monitor("p/d (1 - 2) * 3") == "-3\n");
+  CHECK(monitor("p /u 0x10 | 1 + 1") == "18\n");  // + is the weakest.
+  CHECK(monitor("p ~0 & 0xff") == "0xff\n");
+  CHECK(monitor("p $rax") == "0x123456789\n");
+  CHECK(monitor("p $eax % 0x100") == "0x89\n");
+  CHECK(monitor("p $pc") == "0x7c00\n");
+  CHECK(monitor("p/c 'A'") == "'A'\n");
+  for (const char* wrong : {"p", "p 1 +", "p (1", "p 1)", "p 1/0", "p $rxx", "p 08", "p 1 2", "p/i 1"}) {
+    CAPTURE(wrong);
+    CHECK(is_one_line(monitor(wrong)));
+  }
+  CHECK(is_one_line(monitor("p " + std::string(5000, '('))));
+}
+
+TEST_CASE("hmp: x and xp show memory in every form, at an address that may be calculated") {
+  MonitorRig monitor;
+  const std::string text = "Hi\x01";
+  for (size_t i = 0; i <= text.size(); ++i)
+    monitor.machine->memory().write<u8>(PhysAddr(0x1000 + i), static_cast<u8>(text.c_str()[i]));
+  CHECK(monitor("xp/2xb 0x1000") == "0000000000001000: 0x48 0x69\n");
+  CHECK(monitor("xp /1dh 0x0ff0 + 0x10") == "0000000000001000: 26952\n");
+  CHECK(monitor("xp/2c 0x1000") == "0000000000001000: 'H' 'i'\n");
+  CHECK(monitor("x/s 0x1000") == "0000000000001000: \"Hi\\x01\"\n");
+  CHECK(monitor("x/i $pc").find("sti") != std::string::npos);
+  CHECK(monitor("gva2gpa 0x1234") == "gpa: 0x1234\n");
+  CHECK(monitor("sum 0x1000 2") == "00141\n");  // 48h, turned to 24h, and 69h.
+  CHECK(monitor("info mem") == "PG disabled\n");
+}
+
+TEST_CASE("hmp: memsave and pmemsave write what is there, and nothing where nothing is") {
+  MonitorRig monitor;
+  const std::string path = temporary("memory");
+  CHECK(monitor("pmemsave 0x7c00 4 " + path).empty());
+  CHECK(text_of(path) == "\xfb\xf4\xeb\xfd");
+  CHECK(monitor("memsave $pc 2 " + path).empty());
+  CHECK(text_of(path) == "\xfb\xf4");
+  CHECK(is_one_line(monitor("pmemsave 0 0xffffffffffffffff " + path)));
+  CHECK(is_one_line(monitor("memsave 0x90000000 0x1000 " + path)));
+  CHECK(is_one_line(monitor("memsave 0 1 /nowhere/there")));
+  CHECK(is_one_line(monitor("memsave 0 1")));
+  std::remove(path.c_str());
+}
+
+TEST_CASE("hmp: an NMI enters through the recording") {
+  MonitorRig monitor;
+  CHECK(monitor("nmi").empty());
+  CHECK(monitor.entered().find(" nmi -\n") != std::string::npos);
+}
+
+TEST_CASE("hmp: ports are left alone while a recording would not hear of it") {
+  MonitorRig monitor;  // It records.
+  CHECK(monitor("i/b 0x64") == "i: not while recording or replaying\n");
+  CHECK(monitor("o/b 0x80 1") == "o: not while recording or replaying\n");
+  CHECK(is_one_line(monitor("i/g 0x64")));
+  CHECK(is_one_line(monitor("i")));
+}
+
+TEST_CASE("hmp: what the chips are at can be seen") {
+  MonitorRig monitor;
+  CHECK(monitor("info pic").find("pic1: irr=") != std::string::npos);
+  CHECK(monitor("info pic").find("ioapic: id=0\n") != std::string::npos);
+  CHECK(monitor("info irq").find(" 8: vector ") != std::string::npos);
+  CHECK(monitor("info lapic").find("APIC") != std::string::npos);
+  CHECK(monitor("info pci").find("Host bridge: PCI device 8086:1237") != std::string::npos);
+  CHECK(monitor("info qtree").find("  dev: uart0\n") != std::string::npos);
+  const std::string ranges = monitor("info mtree");
+  CHECK(ranges.find("  0000000000000000-") != std::string::npos);
+  CHECK(ranges.find("  00000000000003f8-00000000000003ff: uart0\n") != std::string::npos);
+  CHECK(is_one_line(monitor("cpu 1")));
+  CHECK(monitor("cpu 0").empty());
+  CHECK(monitor("info cpus").starts_with("* CPU #0"));
+  CHECK(monitor("info frobnicate").starts_with("there is no 'info frobnicate'\n"));
 }
 
 }  // namespace

@@ -169,5 +169,19 @@ TEST_CASE("utf8: characters go both ways, and damage costs one byte") {
   }
 }
 
+TEST_CASE("keys: a number of scan set 1 names a key, with E0h or bit 7 for those that have it") {
+  CHECK(key_numbered(0x1e) == Key::A);
+  CHECK(key_numbered(0x41) == Key::F7);
+  CHECK(key_numbered(0x1d) == Key::Ctrl);
+  CHECK(key_numbered(0xe01d) == Key::CtrlRight);
+  CHECK(key_numbered(0x9d) == Key::CtrlRight);
+  CHECK(key_numbered(0xe053) == Key::Delete);
+  for (const u64 number : {u64{0}, u64{0x7f}, u64{0x11e}, ~u64{0}}) {
+    CAPTURE(number);
+    CHECK_FALSE(key_numbered(number));
+  }
+  CHECK(parse_chord("ctrl-0x1e").value() == Chord{Key::Ctrl, Key::A});
+}
+
 }  // namespace
 }  // namespace doppel::frontend

@@ -29,7 +29,7 @@ TEST_CASE("options: what is unknown or malformed is refused by name") {
   CHECK(error_of({"-accel", "kvm"}).find("kvm") != std::string::npos);
   CHECK(error_of({"-device", "e1000"}).find("e1000") != std::string::npos);
   CHECK(error_of({"-device", "isa-debug-exit,iobase=0x12345"}).find("iobase") != std::string::npos);
-  CHECK(error_of({"-serial", "pty"}).find("pty") != std::string::npos);
+  CHECK(error_of({"-serial", "braille"}).find("braille") != std::string::npos);
   CHECK(error_of({"-serial", "chardev:x"}).find("x") != std::string::npos);
   CHECK(error_of({"-d", "everything"}).find("everything") != std::string::npos);
   CHECK(error_of({"-nographic=yes"}) != "");
@@ -60,6 +60,67 @@ TEST_CASE(
   const auto none = parse_options({"-display", "none"});
   REQUIRE(none.ok());
   CHECK(none.value().serial.empty());
+}
+
+TEST_CASE("options: a monitor elsewhere leaves the terminal to COM1, one on the terminal takes it") {
+  const auto shared = parse_options({"-nographic"});
+  REQUIRE(shared.value().monitors.size() == 1);
+  CHECK_FALSE(shared.value().monitors[0].for_programs);
+  CHECK(shared.value().monitors[0].target == shared.value().serial[0]);
+
+  const auto elsewhere = parse_options({"-nographic", "-monitor", "unix:a,server,nowait"});
+  REQUIRE(elsewhere.ok());
+  CHECK(elsewhere.value().serial[0].kind == CharacterTarget::Kind::Stdio);
+  CHECK_FALSE(elsewhere.value().serial[0].monitor);
+  REQUIRE(elsewhere.value().monitors.size() == 1);
+
+  const auto programs = parse_options({"-nographic", "-qmp", "stdio"});
+  REQUIRE(programs.ok());
+  CHECK(programs.value().serial[0].kind == CharacterTarget::Kind::Null);
+  CHECK(programs.value().monitors[0].for_programs);
+
+  const auto none = parse_options({"-nographic", "-monitor", "none"});
+  CHECK(none.value().monitors.empty());
+  CHECK_FALSE(none.value().serial[0].monitor);
+}
+
+TEST_CASE("options: -mon names a chardev, and a shared one gets its monitor once") {
+  const auto parsed = parse_options({"-chardev", "socket,id=a,path=s,server=on,wait=off,mux=on", "-serial", "chardev:a",
+                                     "-mon", "chardev=a", "-mon", "b,mode=control", "-chardev", "pty,id=b"});
+  REQUIRE(parsed.ok());
+  REQUIRE(parsed.value().monitors.size() == 2);
+  CHECK_FALSE(parsed.value().monitors[0].for_programs);
+  CHECK(parsed.value().monitors[1].for_programs);
+  CHECK(parsed.value().monitors[1].target.kind == CharacterTarget::Kind::Pty);
+  CHECK(error_of({"-mon", "chardev=c"}).find("'c'") != std::string::npos);
+  CHECK(error_of({"-mon", "chardev=c,mode=x"}).find("mode=x") != std::string::npos);
+  CHECK(error_of({"-mon", "mode=control"}).find("chardev") != std::string::npos);
+}
+
+TEST_CASE("options: the terminal has one owner") {
+  CHECK(error_of({"-nodefaults", "-serial", "stdio", "-monitor", "stdio"}).find("mon:stdio") != std::string::npos);
+  CHECK(error_of({"-display", "curses", "-serial", "stdio"}).find("curses") != std::string::npos);
+  CHECK(error_of({"-display", "curses", "-qmp", "stdio"}).find("curses") != std::string::npos);
+  CHECK(error_of({"-daemonize", "-serial", "mon:stdio"}).find("-daemonize") != std::string::npos);
+  CHECK(error_of({"-daemonize", "-display", "curses"}).find("-daemonize") != std::string::npos);
+  const auto curses = parse_options({"-display", "curses"});
+  REQUIRE(curses.ok());
+  CHECK(curses.value().serial[0].kind == CharacterTarget::Kind::Console);
+  CHECK(curses.value().monitors[0].target.kind == CharacterTarget::Kind::Console);
+}
+
+TEST_CASE("options: names, and what a run does at its ends") {
+  const auto parsed = parse_options({"-name", "guest=a,debug-threads=on", "-uuid", "00112233-4455-6677-8899-AABBCCDDEEFF",
+                                     "-action", "reboot=shutdown,shutdown=pause,panic=none"});
+  REQUIRE(parsed.ok());
+  CHECK(parsed.value().name == "a");
+  CHECK(parsed.value().uuid == "00112233-4455-6677-8899-aabbccddeeff");
+  CHECK(parsed.value().no_reboot);
+  CHECK(parsed.value().no_shutdown);
+  CHECK(error_of({"-uuid", "1234"}).find("1234") != std::string::npos);
+  CHECK(error_of({"-action", "reboot=never"}).find("reboot=never") != std::string::npos);
+  CHECK(error_of({"-action", "panic=run"}).find("panic=run") != std::string::npos);
+  CHECK(error_of({"-name", "a,colour=red"}).find("colour") != std::string::npos);
 }
 
 TEST_CASE("options: a chardev may be named before it is defined") {

@@ -51,12 +51,11 @@ class SmallMachine {
     return run(queue, std::move(config));
   }
   RunOutcome run(InputQueue& queue, RunConfig config) {
-    const std::unique_ptr<FileSink> output = FileSink::standard_output();
-    Console console({}, queue, *output);
+    CharacterDevices characters;
     config.no_reboot = true;
     if (!config.flush_output) config.flush_output = [] {};
     if (!config.timeout_virtual_ns) config.timeout_virtual_ns = 5'000'000'000;
-    RunLoop loop(*machine_, queue, console, std::move(config));
+    RunLoop loop(*machine_, queue, characters, std::move(config));
     return loop.run();
   }
 
