@@ -78,6 +78,7 @@ PcBoard::Parts::Parts(const BoardConfig& board_config, mmu::PhysicalMemory& phys
   fit_display();
   fit_sound();
   fit_pvpanic(control);
+  fit_network();
   fit_virtio();
   for (auto& console : debug_consoles) devices.push_back(console.get());
   if (debug_exit) devices.push_back(debug_exit.get());

@@ -67,8 +67,10 @@ struct BoardConfig {
     std::string model;  ///< "e1000", "virtio-net-pci": a name of -device.
     MacAddress mac{};
     NetworkLink* link = nullptr;  ///< Null: no cable. Must outlive the board.
+    std::vector<u8> rom;          ///< The expansion ROM; empty: none.
   };
-  std::vector<Nic> nics;
+  static constexpr size_t kMostNics = 4;
+  std::vector<Nic> nics;  ///< At most kMostNics.
   /// Who hears the loudspeaker; null: nobody.
   AudioSink* speaker = nullptr;
   struct SoundCard {
@@ -108,8 +110,8 @@ class PcBoard {
  public:
   /// What a display adapter takes of the machine's memory pool.
   static constexpr u64 kVideoMemoryBytes = u64{16} << 20;
-  /// Virtio disks, consoles and random numbers, and network cards: there are not more slots.
-  static constexpr unsigned kMostCards = 29;
+  /// Virtio disks, consoles and random numbers: there are not more slots.
+  static constexpr unsigned kMostCards = 24;
 
   /// References must outlive the board.
   PcBoard(const BoardConfig& config, mmu::PhysicalMemory& memory, mmu::IoMap& ports,
@@ -152,6 +154,8 @@ class PcBoard {
   DisplaySource* display();
   /// Grows with every sector that a disk moves.
   u64 disk_sectors_moved() const;
+  /// What BoardConfig::nics names at this place; null: nothing.
+  NetworkCard* network_card(size_t index);
   /// Mouse events of Keyboard8042::kMouseEventBytes each.
   ByteReceiver& mouse_input();
   /// The drives, in the order of the configuration, with what is in them now.

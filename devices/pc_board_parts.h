@@ -81,6 +81,8 @@ struct PcBoard::Parts final : LocalApicHost {
   void fit_virtio_disk(const BoardConfig::Drive& drive);
   NetworkCard* fit_virtio_nic(const BoardConfig::Nic& nic, std::string name, unsigned slot);
   void plug_virtio(std::string name, std::unique_ptr<VirtioDevice> device, unsigned slot);
+  /// pc_board_network.cpp
+  void fit_network();
   AcpiTablesConfig acpi_config() const;
   void write_boot_order(const std::string& order);
   /// How firmware calls a drive on the south bridge, if it has a place in the order.
@@ -181,14 +183,15 @@ struct PcBoard::Parts final : LocalApicHost {
   Floppy82077 floppy;
   std::unique_ptr<mmu::DeviceMemory> video_memory;  // With the card, or neither.
   std::unique_ptr<Vga> vga;
+  std::vector<std::unique_ptr<PciFunction>> network_functions;
+  std::vector<NetworkCard*> network_cards;  // The same, as the wire sees them.
   std::unique_ptr<Ac97> ac97;
   std::unique_ptr<Sb16> sb16;
   std::unique_ptr<PvPanic> pvpanic;
-  unsigned next_slot = layout::kSlotFirstCard;
+  unsigned next_slot = layout::kSlotNics + BoardConfig::kMostNics;
   std::vector<std::unique_ptr<VirtioPci>> virtio_cards;
   std::vector<VirtioBlock*> virtio_disks;
   std::vector<VirtioConsole*> virtio_consoles;
-  std::vector<NetworkCard*> network_cards;
   NoReceiver no_receiver;
   /// Firmware's names of what has a boot index, by that index.
   std::multimap<unsigned, std::string> boot_paths;

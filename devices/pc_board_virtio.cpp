@@ -43,11 +43,6 @@ NetworkCard* PcBoard::Parts::fit_virtio_nic(const BoardConfig::Nic& nic, std::st
 }
 
 void PcBoard::Parts::fit_virtio() {
-  for (const BoardConfig::Nic& nic : config.nics) {
-    if (nic.model != "virtio-net-pci") continue;
-    const std::string name = "nic" + std::to_string(network_cards.size());
-    network_cards.push_back(fit_virtio_nic(nic, name, next_slot++));
-  }
   for (const BoardConfig::Drive& drive : config.drives) {
     if (drive.kind == BoardConfig::Drive::Kind::VirtioDisk) fit_virtio_disk(drive);
   }

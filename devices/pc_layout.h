@@ -81,7 +81,7 @@ inline constexpr unsigned kDmaFloppy = 2;
 inline constexpr unsigned kSlotHost = 0;
 inline constexpr unsigned kSlotBridge = 1;
 inline constexpr unsigned kSlotVga = 2;
+inline constexpr unsigned kSlotNics = 3;  // And those behind it, one for each card; then virtio.
 inline constexpr unsigned kSlotSound = 31;
-inline constexpr unsigned kSlotFirstCard = 3;  // Virtio and network cards, one after the other.
 
 }  // namespace doppel::devices::layout

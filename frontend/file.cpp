@@ -53,8 +53,9 @@ Result<std::vector<u8>, Error> read_beginning(const std::string& path, size_t li
 
 Result<void, Error> write_file(const std::string& path, const void* bytes, size_t size) {
   struct stat status = {};
-  // A pipe or /dev/stdout cannot be replaced by renaming: it is written as it is.
-  const bool special = ::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
+  // What is no file by itself is written as it is: renaming would put a file in the place of a pipe,
+  // or of a link, and /dev/stdout is one even where it leads to a file.
+  const bool special = ::lstat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
   const std::string target = special ? path : path + ".part";
   {
     FilePointer file(std::fopen(target.c_str(), "wbe"));

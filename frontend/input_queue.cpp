@@ -15,13 +15,15 @@
 namespace doppel::frontend {
 namespace {
 
-constexpr const char* kHeading = "doppel-input 2";
-constexpr const char* kOldHeading = "doppel-input 1";
-constexpr const char* kNames[] = {"serial0", "serial1", "keyboard", "mouse", "console",
-                                  "reset", "power", "time", "media", "nmi"};
+constexpr const char* kHeading = "doppel-input 3";
+constexpr const char* kOldHeadings[] = {"doppel-input 1", "doppel-input 2"};
+constexpr const char* kNames[] = {"serial0", "serial1", "keyboard", "mouse", "console", "reset", "power",
+                                  "time",    "media",   "nmi",      "net0",  "net1",    "net2",  "net3"};
 constexpr size_t kMouseEvent = devices::Keyboard8042::kMouseEventBytes;
 constexpr size_t kMostWaiting = 1 << 20;
 constexpr size_t kEnoughWaiting = 64 << 10;
+/// Frames for one card. A wire holds none: those who speak over it know that some are lost.
+constexpr size_t kMostFrames = 1024;
 
 InputPort port_of(InputQueue::Target target) {
   switch (target) {
@@ -42,10 +44,20 @@ bool takes_bytes(InputQueue::Target target) {
   return static_cast<unsigned>(target) < InputQueue::kReceivers;
 }
 
+constexpr unsigned kFirstCard = static_cast<unsigned>(InputQueue::Target::Net0);
+static_assert(std::size(kNames) == kFirstCard + InputQueue::kNetworkCards);
+
+bool takes_frames(InputQueue::Target target) { return target >= InputQueue::Target::Net0; }
+size_t card_of(InputQueue::Target target) { return static_cast<unsigned>(target) - kFirstCard; }
+InputQueue::Target target_of(size_t card) {
+  return static_cast<InputQueue::Target>(kFirstCard + card);
+}
+
 /// Whether an entry of a recording can have been written by us.
 bool fits(InputQueue::Target target, size_t bytes) {
   if (target == InputQueue::Target::Time) return bytes == sizeof(u64);
   if (target == InputQueue::Target::Media) return bytes != 0;
+  if (takes_frames(target)) return bytes != 0 && bytes <= devices::kMaxFrameBytes;
   if (!takes_bytes(target)) return bytes == 0;
   return target != InputQueue::Target::Mouse || bytes % kMouseEvent == 0;
 }
@@ -85,7 +97,11 @@ Result<void, Error> InputQueue::replay_from(const std::string& path) {
   DOPPEL_TRY(const std::vector<u8> bytes, read_file(path));
   std::istringstream lines(std::string(bytes.begin(), bytes.end()));
   std::string line;
-  if (!std::getline(lines, line) || (line != kHeading && line != kOldHeading))
+  const auto is_heading = [](const std::string& text) {
+    return text == kHeading || std::find(std::begin(kOldHeadings), std::end(kOldHeadings), text) !=
+                                   std::end(kOldHeadings);
+  };
+  if (!std::getline(lines, line) || !is_heading(line))
     return Error{path + ": is not a recording of input"};
   Stamp last;
   for (unsigned number = 2; std::getline(lines, line); ++number) {
@@ -159,6 +175,12 @@ void InputQueue::push_mouse(int dx, int dy, int wheel, unsigned buttons) {
   push(Target::Mouse, event);
 }
 
+void InputQueue::push_frame(size_t card, std::span<const u8> frame) {
+  if (replaying_ || card >= frames_.size() || frames_[card].size() >= kMostFrames) return;
+  if (frame.empty() || frame.size() > devices::kMaxFrameBytes) return;
+  frames_[card].emplace_back(frame.begin(), frame.end());
+}
+
 void InputQueue::push_reset() {
   if (!replaying_) reset_waiting_ = true;
 }
@@ -187,6 +209,9 @@ bool InputQueue::pending(u64 now_ns) const {
   for (const auto& queue : waiting_) {
     if (!queue.empty()) return true;
   }
+  for (const auto& queue : frames_) {
+    if (!queue.empty()) return true;
+  }
   return reset_waiting_ || power_waiting_ || nmi_waiting_ || !media_waiting_.empty() ||
          (!later_.empty() && later_.begin()->first <= now_ns);
 }
@@ -197,6 +222,9 @@ bool InputQueue::deliverable(Machine& machine) const {
   };
   for (unsigned i = 0; i < kReceivers; ++i) {
     if (!waiting_[i].empty() && has_room(static_cast<Target>(i))) return true;
+  }
+  for (size_t card = 0; card < frames_.size(); ++card) {
+    if (!frames_[card].empty() && machine.can_receive_frame(card)) return true;
   }
   for (const auto& [time_ns, later] : later_) {
     if (time_ns > machine.now_ns()) break;
@@ -271,6 +299,15 @@ InputQueue::Delivered InputQueue::deliver_recorded(Machine& machine) {
     }
     if (entry.target == Target::Media) {
       if (!replay_media(machine, entry.bytes)) break;
+      recorded_.pop_front();
+      result = Delivered::Input;
+      continue;
+    }
+    if (takes_frames(entry.target)) {
+      const size_t card = card_of(entry.target);
+      diverged_ = !machine.can_receive_frame(card);
+      if (diverged_) break;
+      machine.receive_frame(card, entry.bytes);
       recorded_.pop_front();
       result = Delivered::Input;
       continue;
@@ -354,7 +391,22 @@ InputQueue::Delivered InputQueue::deliver_from_host(Machine& machine) {
     write_entry(stamp, static_cast<Target>(i), bytes);
     result = Delivered::Input;
   }
+  if (deliver_frames(machine, stamp)) result = Delivered::Input;
   return result;
+}
+
+bool InputQueue::deliver_frames(Machine& machine, const Stamp& stamp) {
+  bool any = false;
+  for (size_t card = 0; card < frames_.size(); ++card) {
+    std::deque<std::vector<u8>>& queue = frames_[card];
+    while (!queue.empty() && machine.can_receive_frame(card)) {
+      machine.receive_frame(card, queue.front());
+      write_entry(stamp, target_of(card), queue.front());
+      queue.pop_front();
+      any = true;
+    }
+  }
+  return any;
 }
 
 void InputQueue::write_entry(const Stamp& stamp, Target target, const std::vector<u8>& bytes) {

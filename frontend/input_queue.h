@@ -9,7 +9,7 @@
 //
 // Recording, text, one entry a line after the heading:
 //
-//     doppel-input 2
+//     doppel-input 3
 //     <instructions> <virtual ns> <target> <bytes in hexadecimal>
 //
 // with these targets, and the line `end`, which closes the list:
@@ -25,8 +25,9 @@
 //     nmi                a non-maskable interrupt, which no button of the case gives: "-"
 //     time               eight bytes, lowest first: virtual time jumps to this moment, because a
 //                        person is watching and the machine was too slow
+//     net0 ... net3      a frame for that network card
 //
-// Format 1 is the same without mouse, power, nmi and time, and is read as well.
+// Format 2 is the same without frames, format 1 without mouse, power and time as well; both are read.
 //
 // What a script types must not arrive all at once: bytes may also wait for a moment of virtual
 // time.
@@ -43,6 +44,7 @@
 
 #include "cpu/base/result.h"
 #include "cpu/base/types.h"
+#include "devices/pc_board.h"
 #include "frontend/media_change.h"
 
 namespace doppel::frontend {
@@ -51,8 +53,9 @@ class Machine;
 
 class InputQueue {
  public:
-  enum class Target : u8 { Serial0, Serial1, Keyboard, Mouse, Console, Reset, Power, Time, Media, Nmi };
+  enum class Target : u8 { Serial0, Serial1, Keyboard, Mouse, Console, Reset, Power, Time, Media, Nmi, Net0 };
   static constexpr unsigned kReceivers = 5;  ///< Targets that take bytes.
+  static constexpr size_t kNetworkCards = devices::BoardConfig::kMostNics;  ///< Net0 and after it.
 
   InputQueue() = default;
   ~InputQueue();
@@ -82,6 +85,8 @@ class InputQueue {
   void push_mouse(int dx, int dy, int wheel, unsigned buttons);
   /// What was last said to be held.
   unsigned mouse_buttons() const { return mouse_buttons_; }
+  /// An Ethernet frame, which waits until the card has room.
+  void push_frame(size_t card, std::span<const u8> frame);
   void push_reset();
   void push_power_button();
   /// The medium has been opened.
@@ -123,6 +128,7 @@ class InputQueue {
   Delivered deliver_from_host(Machine& machine);
   bool replay_media(Machine& machine, const std::vector<u8>& bytes);
   void take_due(u64 now_ns);
+  bool deliver_frames(Machine& machine, const Stamp& stamp);
   void write_entry(const Stamp& stamp, Target target, const std::vector<u8>& bytes);
 
   struct Closer {
@@ -133,6 +139,7 @@ class InputQueue {
     std::vector<u8> bytes;
   };
   std::array<std::deque<u8>, kReceivers> waiting_;
+  std::array<std::deque<std::vector<u8>>, kNetworkCards> frames_;
   std::multimap<u64, Later> later_;  // Equal moments keep their order.
   size_t later_bytes_ = 0;
   unsigned mouse_buttons_ = 0;

@@ -19,6 +19,7 @@
 #include "frontend/lockstep.h"
 #include "frontend/message.h"
 #include "frontend/monitor/hmp.h"
+#include "frontend/network/open_networks.h"
 #include "frontend/report.h"
 #include "frontend/run_loop.h"
 #include "frontend/snapshots.h"
@@ -189,11 +190,12 @@ MonitorFacts monitor_facts(const Options& options, Connections& connections, Tra
 Result<Finished, Error> run_machine(const Options& options, Machine& machine, InputQueue& queue,
                                     Connections& connections, TraceLog& trace,
                                     Automaton& automaton, HostFront* front,
-                                    const Snapshots& snapshots) {
+                                    const Snapshots& snapshots, HostNetworks& networks) {
   const bool typed_at = connections.is_typed_at(options);
   RunConfig config = run_config(options, typed_at, connections, machine, front, snapshots);
   config.after_reset = [&] { trace.reset(machine.cpu().state); };
   std::optional<Hmp> monitor;
+  config.networks = networks.cables().empty() ? nullptr : &networks;
   config.script = automaton.script.get();
   config.script_world = {[&machine] { return screen_text(machine); }, &automaton.serial,
                          [&monitor](const std::string& line) { return monitor->execute(line); },
@@ -205,6 +207,7 @@ Result<Finished, Error> run_machine(const Options& options, Machine& machine, In
   const MonitorFacts facts = monitor_facts(options, connections, trace);
   monitor.emplace(machine, loop, queue, machine.display(), snapshots);
   monitor->know(facts);
+  monitor->set_networks(networks);
   Qmp qmp({machine, loop, queue, *monitor, facts});
   connections.characters().set_quit([&loop] { loop.quit(); });
   DOPPEL_TRY(connections.connect(options, queue, *monitor, qmp));
@@ -233,6 +236,9 @@ Result<RunOutcome, Error> run_options(const Options& options,
   DOPPEL_TRY(MachineConfig config, machine_config(options, connections));
   DOPPEL_TRY(const std::unique_ptr<AudioDevices> audio, AudioDevices::create(options.audio));
   connect_sound(options.audio, *audio, config.board);
+  InputQueue queue;
+  HostNetworks networks;
+  DOPPEL_TRY(open_networks(options, queue, networks, config));
   Automaton automaton;
   if (!options.script_file.empty()) {
     DOPPEL_TRY(automaton.script, Script::load(options.script_file));
@@ -243,7 +249,7 @@ Result<RunOutcome, Error> run_options(const Options& options,
              mmu::MachineMemory::create(Machine::frames_needed(config) * kPageSize + kPoolSlack));
   DOPPEL_TRY(const std::unique_ptr<Machine> machine, Machine::create(config, pool));
   DOPPEL_TRY(prepare_boot(options, *machine));
-  InputQueue queue;
+  networks.set_wake([&cpu = machine->cpu()] { cpu.attention = true; });
   if (!options.replay_file.empty()) DOPPEL_TRY(queue.replay_from(options.replay_file));
   if (!options.record_file.empty()) DOPPEL_TRY(queue.record_to(options.record_file));
   machine->reset();
@@ -265,7 +271,8 @@ Result<RunOutcome, Error> run_options(const Options& options,
   background.ready();
   active_trace = trace.get();
   const auto begin = std::chrono::steady_clock::now();
-  auto run = run_machine(options, *machine, queue, connections, *trace, automaton, front.get(), snapshots);
+  auto run = run_machine(options, *machine, queue, connections, *trace, automaton, front.get(), snapshots,
+                         networks);
   const auto took = std::chrono::steady_clock::now() - begin;
   active_trace = nullptr;
   trace->flush();

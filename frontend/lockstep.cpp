@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cpu/base/check.h"
+#include "frontend/network/silent_link.h"
 
 namespace doppel::frontend {
 namespace {
@@ -39,6 +40,10 @@ Result<std::unique_ptr<Machine>, Error> Lockstep::make_reference() const {
   for (auto& console : config.board.debug_consoles) console.sink = nullptr;
   config.board.speaker = nullptr;
   for (auto& card : config.board.sound_cards) card.sink = nullptr;
+  for (devices::BoardConfig::Nic& nic : config.board.nics) {
+    // It has a cable too, but what it says there the subject has said.
+    if (nic.link != nullptr) nic.link = &silent_link();
+  }
   for (devices::BoardConfig::Drive& drive : config.board.drives) {
     // A medium that nobody writes can be in both.
     if (drive.medium == nullptr || drive.medium->is_read_only()) continue;
@@ -65,6 +70,9 @@ void Lockstep::receive(InputPort port, u8 byte) {
 }
 void Lockstep::change_medium(const MediaChange& change) {
   pass({.kind = Step::Kind::Medium, .medium = std::make_shared<const MediaChange>(change)});
+}
+void Lockstep::receive_frame(size_t card, std::span<const u8> frame) {
+  pass({.kind = Step::Kind::Frame, .value = card, .frame = {frame.begin(), frame.end()}});
 }
 void Lockstep::press_power_button() { pass({.kind = Step::Kind::PowerButton}); }
 void Lockstep::press_nmi_button() { pass({.kind = Step::Kind::NmiButton}); }
@@ -183,6 +191,9 @@ void Lockstep::apply(Machine& machine, const Step& step) {
       break;
     case Step::Kind::Receive:
       machine.receiver(step.port).receive(step.byte);
+      break;
+    case Step::Kind::Frame:
+      machine.receive_frame(step.value, step.frame);
       break;
     case Step::Kind::Reset:
       machine.reset_alone();

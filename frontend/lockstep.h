@@ -42,6 +42,7 @@ class Lockstep {
   void run_due();
   void skip_to(u64 time_ns);
   void receive(InputPort port, u8 byte);
+  void receive_frame(size_t card, std::span<const u8> frame);
   void press_power_button();
   void change_medium(const MediaChange& change);
   void press_nmi_button();
@@ -74,6 +75,7 @@ class Lockstep {
       RunDue,
       SkipTo,
       Receive,
+      Frame,
       PowerButton,
       Medium,
       NmiButton,
@@ -86,7 +88,8 @@ class Lockstep {
     InputPort port = InputPort::Serial0;
     u8 byte = 0;
     std::shared_ptr<const MediaChange> medium = nullptr;
-    u64 value = 0;  ///< Run: until this many instructions have retired. SkipTo: the time.
+    u64 value = 0;  ///< Run: until this many instructions have retired. SkipTo: the time. Frame: the card.
+    std::vector<u8> frame = {};
   };
 
   Lockstep(Machine& subject, mmu::MachineMemory& pool);

@@ -187,6 +187,16 @@ void Machine::receive(InputPort port, u8 byte) {
   receiver(port).receive(byte);
 }
 
+void Machine::receive_frame(size_t card, std::span<const u8> frame) {
+  if (lockstep_) lockstep_->receive_frame(card, frame);
+  if (devices::NetworkCard* const found = board_->network_card(card)) found->receive(frame);
+}
+
+bool Machine::can_receive_frame(size_t card) {
+  const devices::NetworkCard* const found = board_->network_card(card);
+  return found != nullptr && found->can_receive();
+}
+
 void Machine::press_power_button() {
   if (lockstep_) lockstep_->press_power_button();
   board_->press_power_button();

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 
 #include "cpu/cpu.h"
@@ -97,6 +98,10 @@ class Machine final : private cpu::Environment,
   /// A byte from outside; there must be room for it.
   void receive(InputPort port, u8 byte);
   devices::ByteReceiver& receiver(InputPort port);
+  /// A frame from outside, for a card that can receive.
+  void receive_frame(size_t card, std::span<const u8> frame);
+  /// False where there is no such card, too.
+  bool can_receive_frame(size_t card);
   /// The button at the front, which the guest may ignore.
   void press_power_button();
   /// Where the guest has locked the door and `force` is not given, it is only asked.

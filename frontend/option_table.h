@@ -28,6 +28,15 @@ struct OptionBuilder {
   std::vector<DriveDevice> drive_devices;  ///< -device ide-hd and its like.
   std::vector<std::string> virtio_consoles;  ///< Names of chardevs; empty: to nowhere.
   unsigned virtio_serials = 0;               ///< -device virtio-serial-pci
+  std::vector<UserNetworkOptions> netdevs;  ///< -netdev, to be taken by a card.
+  struct Nic {
+    NicOptions options;
+    std::string netdev;  ///< The id of a -netdev; empty: it has its network, or none.
+  };
+  std::vector<Nic> nics;
+  std::optional<NicOptions> net_nic;           ///< -net nic,
+  std::optional<UserNetworkOptions> net_user;  ///< and the -net user that it hangs on.
+  bool no_network = false;                     ///< -nic none
   bool snapshot = false;
   std::optional<u16> debug_console_port;  ///< -global isa-debugcon.iobase
   std::optional<Options::Vga> vga;
@@ -112,6 +121,16 @@ OptionResult attach_drive_device(OptionBuilder& builder, PropertyList& list, Dri
 OptionResult take_number(PropertyList& list, std::string_view key, std::optional<unsigned>& out);
 OptionResult apply_boot(OptionBuilder& builder, std::string_view value);
 OptionResult finish_drives(OptionBuilder& builder);
+
+// options_network.cpp
+OptionResult apply_netdev(OptionBuilder& builder, std::string_view value);
+OptionResult apply_nic(OptionBuilder& builder, std::string_view value);
+OptionResult apply_net(OptionBuilder& builder, std::string_view value);
+/// The driver is a network card, so -device means one.
+bool is_nic_model(std::string_view driver);
+/// -device e1000 and its like: takes what it knows of the list.
+OptionResult add_nic_device(OptionBuilder& builder, PropertyList& list, const std::string& model);
+OptionResult finish_network(OptionBuilder& builder);
 
 // options_virtio.cpp
 bool is_virtio_device(std::string_view driver);

@@ -174,14 +174,20 @@ PropertyList::PropertyList(std::string_view text, std::string_view implied_key) 
   }
 }
 
-std::optional<std::string> PropertyList::take(std::string_view key) {
-  std::optional<std::string> value;
+std::vector<std::string> PropertyList::take_all(std::string_view key) {
+  std::vector<std::string> values;
   for (Item& item : items_) {
     if (item.key != key) continue;
     item.taken = true;
-    value = item.value;
+    values.push_back(item.value);
   }
-  return value;
+  return values;
+}
+
+std::optional<std::string> PropertyList::take(std::string_view key) {
+  std::vector<std::string> values = take_all(key);
+  if (values.empty()) return std::nullopt;
+  return std::move(values.back());
 }
 
 std::optional<std::string> PropertyList::leftover() const {

@@ -35,6 +35,8 @@ class PropertyList {
 
   /// The value of `key` (the last one wins), and marks it as known.
   std::optional<std::string> take(std::string_view key);
+  /// Every value of `key`, in order, and marks them as known.
+  std::vector<std::string> take_all(std::string_view key);
   /// A key that was never taken.
   std::optional<std::string> leftover() const;
 

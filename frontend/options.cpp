@@ -117,11 +117,6 @@ OptionResult apply_linux_entry(OptionBuilder& builder, std::string_view value) {
   return {};
 }
 
-OptionResult apply_nothing_but(std::string_view value, std::string_view allowed) {
-  if (value == allowed) return {};
-  return bad(quoted(value) + ": only " + std::string(allowed) + " exists");
-}
-
 OptionResult apply_icount(OptionBuilder& builder, std::string_view value) {
   PropertyList list(value, "shift");
   if (const auto shift = list.take("shift"); shift && *shift != "auto") {
@@ -261,11 +256,6 @@ OptionResult apply_state_save(OptionBuilder& builder, std::string_view value) {
   return {};
 }
 
-OptionResult apply_net(OptionBuilder& builder, std::string_view value) {
-  (void)builder;
-  return apply_nothing_but(value, "none");
-}
-
 // clang-format off
 #define TEXT(member) [](OptionBuilder& b, std::string_view v) -> OptionResult { b.options.member = v; return {}; }
 #define FLAG(member) [](OptionBuilder& b, std::string_view) -> OptionResult { b.member = true; return {}; }
@@ -305,7 +295,7 @@ constexpr OptionRow kRows[] = {
   {"serial",     "DEV",          "COM1, then COM2: stdio, mon:stdio, null, none, vc, file:NAME, pty, tcp:HOST:PORT[,server][,nowait], telnet:HOST:PORT..., unix:PATH..., chardev:ID", apply_serial},
   {"chardev",    "stdio|file|null|pty|vc|socket,id=ID[,path=F][,host=H,port=N][,server=on][,wait=off][,telnet=on][,mux=on]", "Names something that bytes go to and come from", apply_chardev},
   {"debugcon",   "DEV",          "Debug console on port 0xe9", apply_debugcon},
-  {"device",     "NAME[,prop=value...]", "virtio-blk-pci,drive=ID[,bootindex=N][,serial=S]; virtio-serial-pci; virtconsole,chardev=ID; virtio-rng-pci; AC97 or sb16[,audiodev=ID]; pvpanic; isa-debug-exit[,iobase=,iosize=]; isa-debugcon,iobase=,chardev= or file=; loader,file=,addr=[,cpu-num=0]", apply_device},
+  {"device",     "NAME[,prop=value...]", "e1000 or virtio-net-pci[,netdev=ID][,mac=M]; virtio-blk-pci,drive=ID[,bootindex=N][,serial=S]; virtio-serial-pci; virtconsole,chardev=ID; virtio-rng-pci; AC97 or sb16[,audiodev=ID]; pvpanic; isa-debug-exit[,iobase=,iosize=]; isa-debugcon,iobase=,chardev= or file=; loader,file=,addr=[,cpu-num=0]", apply_device},
   {"global",     "isa-debugcon.iobase=PORT", "Default port of debug consoles", apply_global},
   {"audiodev",   "sdl|wav|none,id=ID[,path=F][,out.frequency=HZ]", "Names something that hears sound: the host's loudspeaker, a WAV file, nobody", apply_audiodev},
   {"audio",      "sdl|wav|none[,model=AC97|sb16][,path=F]", "The same with a sound card on it", apply_audio},
@@ -314,8 +304,9 @@ constexpr OptionRow kRows[] = {
   {"curses",     "",             "Same as -display curses", [](OptionBuilder& b, std::string_view) { return apply_display(b, "curses"); }},
   {"full-screen", "",            "The window begins as the whole screen", FLAG(options.full_screen)},
   {"vga",        "std|none",     "The graphics card", apply_vga},
-  {"net",        "none",         "No network", apply_net},
-  {"nic",        "none",         "No network", apply_net},
+  {"netdev",     "user,id=ID[,net=ADDR/BITS][,dhcpstart=A][,restrict=on][,hostname=N][,tftp=DIR][,bootfile=F][,hostfwd=tcp|udp:[A]:PORT-[A]:PORT]", "A network behind this host's sockets, for a -device", apply_netdev},
+  {"nic",        "user[,model=e1000][,mac=M][,...]|none", "A card with its network; what -netdev knows goes here too", apply_nic},
+  {"net",        "nic[,model=M]|user[,...]|none", "The same in QEMU's oldest words", apply_net},
   {"parallel",   "none",         "No parallel port", apply_parallel},
   {"monitor",    "DEV",          "The monitor's prompt is there, and not on the terminal; none: nowhere", apply_monitor},
   {"qmp",        "DEV",          "The monitor for programs (QMP) is there", apply_qmp},
@@ -428,6 +419,7 @@ Result<Options, Error> parse_options(const std::vector<std::string>& arguments) 
     DOPPEL_TRY(finish_devices(builder));
     DOPPEL_TRY(finish_drives(builder));
     DOPPEL_TRY(finish_audio(builder));
+    DOPPEL_TRY(finish_network(builder));
     DOPPEL_TRY(finish_virtio(builder));
     DOPPEL_TRY(check_together(builder.options));
   }

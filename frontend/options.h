@@ -21,6 +21,7 @@
 #include "frontend/engine_choice.h"
 #include "frontend/host_front.h"
 #include "frontend/machine.h"
+#include "frontend/network/network_options.h"
 #include "frontend/run_loop.h"
 
 namespace doppel::frontend {
@@ -70,6 +71,8 @@ struct Options {
   std::string boot_once;
   bool boot_menu = false;
   bool firmware_on_serial = false;  ///< Firmware writes to COM1 as well.
+
+  std::vector<NicOptions> nics;
 
   // Ports to the outside.
   std::vector<CharacterTarget> serial;  ///< COM1, COM2.

@@ -114,9 +114,13 @@ OptionResult apply_device(OptionBuilder& builder, std::string_view value) {
     DOPPEL_TRY(apply_virtio_device(builder, driver, list));
     return refuse_leftover(list, driver);
   }
+  if (is_nic_model(driver)) {
+    DOPPEL_TRY(add_nic_device(builder, list, driver));
+    return refuse_leftover(list, driver);
+  }
   return bad("there is no device '" + driver +
-             "' (ide-hd, ide-cd, floppy, virtio-blk-pci, virtio-serial-pci, virtconsole, virtio-rng-pci, "
-             "AC97, sb16, pvpanic, isa-debug-exit, isa-debugcon, loader)");
+             "' (e1000, virtio-net-pci, ide-hd, ide-cd, floppy, virtio-blk-pci, virtio-serial-pci, virtconsole, "
+             "virtio-rng-pci, AC97, sb16, pvpanic, isa-debug-exit, isa-debugcon, loader)");
 }
 
 OptionResult apply_global(OptionBuilder& builder, std::string_view value) {

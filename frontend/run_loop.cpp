@@ -204,6 +204,7 @@ RunLoop::Ending RunLoop::look_around() {
   if (Ending end = save_if_due()) return end;
   if (Ending end = follow_script()) return end;
   if (Ending end = visit_host()) return end;
+  if (config_.networks != nullptr) follow_network();
   if (config_.keep_pace) keep_pace();
   return deliver_input();
 }
@@ -327,7 +328,7 @@ RunLoop::Ending RunLoop::visit_host() {
     flushed_ns_ = now;
     config_.flush_output();
   }
-  characters_.poll(0);
+  poll_outside(0);
   poll_front();
   if (window_closed()) return ending(Kind::Quit, 0, "the window was closed");
   if (quit_) return ending(Kind::Quit, 0, "ended from the monitor");
@@ -346,6 +347,15 @@ bool RunLoop::quit_requested() const {
 
 bool RunLoop::window_closed() const {
   return config_.front != nullptr && config_.front->quit_requested();
+}
+
+/// Character devices and networks. True if something came from there.
+bool RunLoop::poll_outside(i64 timeout_ns) {
+  if (config_.networks == nullptr) return characters_.poll(timeout_ns);
+  std::vector<pollfd> waits;
+  characters_.add_waits(waits, timeout_ns);
+  const bool came = config_.networks->wait(waits, timeout_ns);
+  return characters_.act(waits) || came;
 }
 
 /// True if the person did something.
@@ -367,7 +377,7 @@ bool RunLoop::poll_front() {
   return active || config_.front->quit_requested();
 }
 
-/// Waits until a person does something, a signal comes, or the time is over. True for the first.
+/// Waits until a person or a network does something, a signal comes, or the time is over. True for the first.
 bool RunLoop::wait_for_person(i64 most_ns) {
   config_.flush_output();
   const i64 end = host_ns() + host_time_left(most_ns);
@@ -376,7 +386,7 @@ bool RunLoop::wait_for_person(i64 most_ns) {
     const i64 left = end - host_ns();
     if (left <= 0) return false;
     const bool shown = config_.front != nullptr;
-    if (characters_.poll(shown ? std::min(left, kFrontEvery) : left)) return true;
+    if (poll_outside(shown ? std::min(left, kFrontEvery) : left)) return true;
     if (!shown || stop_signal() != 0 || quit_) return false;
   }
 }
@@ -394,6 +404,19 @@ void RunLoop::keep_pace() {
       return;
     wait_for_person(wait);
   }
+}
+
+/// Who waits for an answer from outside must not let its time run out before one can be there: while
+/// there are connections, the machine's time does not get ahead of the host's.
+void RunLoop::follow_network() {
+  const bool open = network_open();
+  if (open && !network_was_open_) pacer_.start(machine_.now_ns(), host_ns());
+  network_was_open_ = open;
+  if (!open || config_.keep_pace) return;
+  const u64 now = machine_.now_ns();
+  pacer_.forget_lag(now, host_ns());
+  if (pacer_.wait_ns(now, host_ns()) < static_cast<i64>(kMostAhead)) return;
+  wait_for_person(pacer_.wait_ns(now, host_ns()));
 }
 
 RunLoop::Ending RunLoop::wait_paused() {
@@ -498,7 +521,7 @@ RunLoop::Ending RunLoop::idle() {
   // Bytes that no chip has room for do not hold time up: the guest may never fetch those before them.
   if (next <= now || queue_.deliverable(machine_)) return std::nullopt;
   if (next == devices::Scheduler::kNever) return wait_for_input_only();
-  if (config_.real_time) {
+  if (config_.real_time || network_open()) {
     skip_in_real_time(next);
   } else {
     machine_.skip_to(next);

@@ -17,6 +17,7 @@
 #include "frontend/host_front.h"
 #include "frontend/input_queue.h"
 #include "frontend/machine.h"
+#include "frontend/network/host_networks.h"
 #include "frontend/pacer.h"
 #include "frontend/run_events.h"
 #include "frontend/script.h"
@@ -49,6 +50,8 @@ struct RunConfig {
   std::function<void()> after_reset;
   /// Is told what happens to the machine; may be empty.
   RunObserver observer;
+  /// What network cards speak to; null: nothing. It must outlive the loop.
+  HostNetworks* networks = nullptr;
   /// Acts on the machine by itself; may be null. It must outlive the loop.
   Script* script = nullptr;
   Script::World script_world;
@@ -127,7 +130,10 @@ class RunLoop {
   Ending wait_for_input_only();
   bool wait_for_person(i64 most_ns);
   bool poll_front();
+  bool poll_outside(i64 timeout_ns);
   void keep_pace();
+  void follow_network();
+  bool network_open() const { return config_.networks != nullptr && config_.networks->is_open(); }
   void skip_in_real_time(u64 until_ns);
   u64 budget() const;
   void reset_machine(RunEvent::Cause cause);
@@ -135,7 +141,9 @@ class RunLoop {
   bool inside_string_instruction();
   bool quit_requested() const;
   bool window_closed() const;
-  bool input_open() const { return characters_.can_receive() || config_.front != nullptr; }
+  bool input_open() const {
+    return characters_.can_receive() || config_.front != nullptr || network_open();
+  }
   i64 host_ns() const;
   i64 host_time_left(i64 most_ns) const;
 
@@ -154,6 +162,7 @@ class RunLoop {
   i64 flushed_ns_ = 0;
   i64 front_ns_ = 0;
   i64 shown_ns_ = 0;
+  bool network_was_open_ = false;
   Pacer pacer_;
   u64 dead_since_ns_ = 0;          // Halted with interrupts off since then,
   u64 dead_at_retired_ = ~u64{0};  // at this count.

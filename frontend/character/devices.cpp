@@ -72,24 +72,35 @@ bool CharacterDevices::connect(CharacterDevice& device, const CharacterTarget& t
   return true;
 }
 
-bool CharacterDevices::poll(i64 timeout_ns) {
-  std::vector<pollfd> waits;
-  waits.reserve(devices_.size());
+void CharacterDevices::add_waits(std::vector<pollfd>& waits, i64& timeout_ns) const {
   for (const auto& device : devices_) {
     waits.push_back(device->wait());
     if (device->needs_visits() && (timeout_ns < 0 || timeout_ns > kVisitEvery))
       timeout_ns = kVisitEvery;
   }
+}
+
+bool CharacterDevices::act(std::span<const pollfd> waits) {
+  bool any = false;
+  for (size_t i = 0; i < waits.size(); ++i) {
+    const bool active = devices_[i]->act(waits[i].revents);
+    any = any || active;
+  }
+  return any;
+}
+
+bool CharacterDevices::poll(i64 timeout_ns) {
+  std::vector<pollfd> waits;
+  waits.reserve(devices_.size());
+  add_waits(waits, timeout_ns);
   const timespec timeout = {static_cast<time_t>(timeout_ns / 1'000'000'000),
                             static_cast<long>(timeout_ns % 1'000'000'000)};
   const int ready =
       ::ppoll(waits.data(), waits.size(), timeout_ns < 0 ? nullptr : &timeout, nullptr);
-  bool any = false;
-  for (size_t i = 0; i < waits.size(); ++i) {
-    const bool active = devices_[i]->act(ready > 0 ? waits[i].revents : short{0});
-    any = any || active;
+  if (ready < 0) {
+    for (pollfd& wait : waits) wait.revents = 0;  // A signal: nothing was looked at.
   }
-  return any;
+  return act(waits);
 }
 
 bool CharacterDevices::can_receive() const {

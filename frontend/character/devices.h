@@ -26,6 +26,11 @@ class CharacterDevices {
   /// Takes what has come, waiting at most this long for the first of it (negative: until a signal).
   /// True if anything has.
   bool poll(i64 timeout_ns);
+  /// The same in parts, for who waits for other things too: what to wait for, and how long at most
+  /// (negative: without end) ...
+  void add_waits(std::vector<pollfd>& waits, i64& timeout_ns) const;
+  /// ... and the answer to these.
+  bool act(std::span<const pollfd> waits);
   /// Input may still come from somewhere.
   bool can_receive() const;
   void flush();

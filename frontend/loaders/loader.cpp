@@ -13,7 +13,8 @@ namespace {
 
 constexpr u64 kSmallestFirmware = 64 << 10;
 constexpr u64 kLargestFirmware = 16 << 20;
-constexpr const char* kFirmwareDirectories[] = {"/usr/share/seabios", "/usr/share/qemu"};
+constexpr const char* kFirmwareDirectories[] = {"/usr/share/seabios", "/usr/share/qemu",
+                                                "/usr/lib/ipxe/qemu"};
 constexpr const char* kDefaultFirmware[] = {"bios-256k.bin", "bios.bin"};
 constexpr const char* kVgaRom = "vgabios-stdvga.bin";
 constexpr u64 kLargestOptionRom = 256 << 10;
@@ -133,6 +134,18 @@ Result<std::vector<u8>, Error> read_vga_rom(const Options& options) {
   const std::string path = find_firmware(options, kVgaRom);
   if (path.empty())
     return Error{"-vga: no " + std::string(kVgaRom) + " is installed (package seabios; -vga none does without)"};
+  return read_file(path, kLargestOptionRom);
+}
+
+Result<std::vector<u8>, Error> read_nic_rom(const Options& options, const NicOptions& nic) {
+  const bool is_named = nic.rom_file.has_value();
+  if (is_named && nic.rom_file->empty()) return std::vector<u8>();
+  std::string path = is_named ? *nic.rom_file : "pxe-" + nic.model + ".rom";
+  if (path.find('/') == std::string::npos && (!is_named || !file_exists(path))) {
+    const std::string found = find_firmware(options, path);
+    if (found.empty() && !is_named) return std::vector<u8>();
+    if (!found.empty()) path = found;
+  }
   return read_file(path, kLargestOptionRom);
 }
 

@@ -33,6 +33,9 @@ Result<std::vector<u8>, Error> read_firmware(const Options& options);
 /// The display adapter's ROM.
 Result<std::vector<u8>, Error> read_vga_rom(const Options& options);
 
+/// The expansion ROM of a network card: the named file, or the model's own if one is installed.
+Result<std::vector<u8>, Error> read_nic_rom(const Options& options, const NicOptions& nic);
+
 /// Whether a file begins as something that `plan_kernel` starts, and not as a disk.
 bool is_kernel_file(const std::string& path);
 

@@ -21,6 +21,8 @@ constexpr std::string_view kHelp =
     "eject [-f] DRIVE    takes the disk out; -f: also where the guest has locked the door\n"
     "gva2gpa ADDR        where a linear address leads\n"
     "help, ? [COMMAND]   this list, or what it says of one command\n"
+    "hostfwd_add [ID] tcp|udp:[A]:PORT-[A]:PORT  lead a port of this host to the guest\n"
+    "hostfwd_remove [ID] tcp|udp:[A]:PORT        and no longer\n"
     "i/FMT PORT          reads a port: b h w\n"
     "info block          the drives and what is in them\n"
     "info chardev        character devices, and where they lead\n"
@@ -32,6 +34,7 @@ constexpr std::string_view kHelp =
     "info mmu            what address translation did\n"
     "info mtree          ranges of memory and ports\n"
     "info name           the name of the machine\n"
+    "info network        cards, and what they are connected with\n"
     "info pci            functions on the PCI bus\n"
     "info pic            interrupt controllers\n"
     "info qtree          the chips\n"
@@ -123,6 +126,7 @@ std::string Hmp::run(const std::string& line) {
   if (auto answer = execute_snapshots(command, arguments)) return *answer;
   if (auto answer = execute_memory(command, arguments)) return *answer;
   if (auto answer = execute_direct(command, arguments)) return *answer;
+  if (auto answer = execute_network(command, arguments)) return *answer;
   const std::string argument = arguments.empty() ? "" : arguments[0];
   const std::string more = arguments.size() < 2 ? "" : arguments[1];
   if (command == "help" || command == "?") return help(argument);
@@ -160,6 +164,7 @@ std::string Hmp::info(const std::string& topic) {
     return text;
   }
   if (topic == "jit") return jit_text(machine_.engine(), machine_.config().jit);
+  if (topic == "network") return info_network();
   if (auto answer = info_chips(topic)) return *answer;
   if (auto answer = info_memory(topic)) return *answer;
   if (auto answer = info_facts(topic)) return *answer;

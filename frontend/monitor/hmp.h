@@ -10,6 +10,7 @@
 #include "frontend/machine.h"
 #include "frontend/monitor/facts.h"
 #include "frontend/monitor/value_format.h"
+#include "frontend/network/host_networks.h"
 #include "frontend/run_loop.h"
 #include "frontend/snapshots.h"
 
@@ -24,6 +25,9 @@ class Hmp {
 
   /// What it may tell beside what the machine shows; must outlive the monitor.
   void know(const MonitorFacts& facts) { facts_ = &facts; }
+
+  /// What cards hang on; it must outlive the monitor.
+  void set_networks(HostNetworks& networks) { networks_ = &networks; }
 
   /// Runs a command; the answer ends in a new line, or is empty.
   std::string execute(const std::string& line);
@@ -82,12 +86,19 @@ class Hmp {
   // hmp_facts.cpp: how the machine was asked for.
   std::optional<std::string> info_facts(const std::string& topic);
 
+  // hmp_network.cpp
+  std::optional<std::string> execute_network(const std::string& command,
+                                             const Arguments& arguments);
+  std::string info_network() const;
+  std::string change_forward(const std::string& command, const Arguments& arguments);
+
   Machine& machine_;
   RunLoop& loop_;
   InputQueue& queue_;
   devices::DisplaySource* display_;
   Snapshots snapshots_;
   const MonitorFacts* facts_ = nullptr;
+  HostNetworks* networks_ = nullptr;
 };
 
 }  // namespace doppel::frontend

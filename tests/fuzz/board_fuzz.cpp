@@ -1,8 +1,9 @@
-// Any bytes as what a driver does to the board: ports, registers in memory, DMA tables, time.
+// Any bytes as what a driver does to the board, and a network to it: ports, registers in memory, DMA
+// tables, frames, time.
 //
 // An input is a list of steps: a byte that says what, then its operands. The board has all its chips,
-// a disk, a disc, a floppy disk, the display card and a virtio device of each kind. In the end it is
-// saved and loaded again, and must save the same.
+// a disk, a disc, a floppy disk, the display card, a network card, sound cards and a virtio device of each kind. In
+// the end it is saved and loaded again, and must save the same.
 
 #include <array>
 #include <cstdlib>
@@ -54,17 +55,19 @@ class Blank final : public BlockBackend {
   u64 sectors_;
 };
 
-/// A wire with nobody at the other end.
-class DeadEnd final : public NetworkLink {
+/// A wire that brings back what is sent, and looks whether it could have been.
+class Echo final : public NetworkLink {
  public:
   void transmit(std::span<const u8> frame) override {
-    DOPPEL_CHECK(frame.size() <= kMaxFrameBytes, "a frame that is too long");
+    DOPPEL_CHECK(frame.size() <= kMaxFrameBytes, "a frame that no wire carries");
+    last.assign(frame.begin(), frame.end());
   }
+  std::vector<u8> last = std::vector<u8>(60, 0xff);
 };
 
 struct System {
+  Echo wire;
   test::Clock clock;
-  DeadEnd wire;
   test::TextSink hvc0;
   test::RecordingProcessor processor;
   test::RecordingControl control;
@@ -77,15 +80,23 @@ struct System {
   PcBoard board{config(), memory, ports, clock.scheduler, processor, control};
 
   System() { board.reset(); }
+  static void add_drive(BoardConfig& config, BoardConfig::Drive::Kind kind, unsigned place, u64 sectors, const char* serial) {
+    BoardConfig::Drive& drive = config.drives.emplace_back();
+    drive.kind = kind;
+    drive.place = place;
+    drive.medium = std::make_shared<Blank>(sectors);
+    drive.serial = serial;
+  }
   BoardConfig config() {
     using Kind = BoardConfig::Drive::Kind;
     BoardConfig result;
     result.ram_bytes = kRam;
-    result.drives.push_back({Kind::HardDisk, 0, std::make_shared<Blank>(70'000), "serial"});
-    result.drives.push_back({Kind::Cdrom, 2, std::make_shared<Blank>(40'000), ""});
-    result.drives.push_back({Kind::Floppy, 0, std::make_shared<Blank>(2880), ""});
-    result.drives.push_back({Kind::VirtioDisk, 0, std::make_shared<Blank>(50'000), "serial"});
-    result.nics.push_back({"virtio-net-pci", {0x52, 0x54, 0, 1, 2, 3}, &wire});
+    add_drive(result, Kind::HardDisk, 0, 70'000, "serial");
+    add_drive(result, Kind::Cdrom, 2, 40'000, "");
+    add_drive(result, Kind::Floppy, 0, 2880, "");
+    add_drive(result, Kind::VirtioDisk, 0, 50'000, "serial");
+    result.nics.push_back({"e1000", {0x52, 0x54, 0x00, 0x12, 0x34, 0x56}, &wire, std::vector<u8>(2048, 0x55)});
+    result.nics.push_back({"virtio-net-pci", {0x52, 0x54, 0, 1, 2, 3}, &wire, {}});
     result.virtio_consoles.push_back(&hvc0);
     result.virtio_rngs = 1;
     result.has_vga = true;
@@ -110,9 +121,11 @@ constexpr u16 kPorts[] = {0x00,  0x08,  0x0a,  0x0b,  0x0c,  0x20,  0x21,  0x40,
                           0x3c9, 0x3ce, 0x3cf, 0x3d4, 0x3d5, 0x3da, 0x3f0, 0x3f2, 0x3f4, 0x3f5, 0x3f6, 0x3f7, 0x3f8, 0x3fa, 0x3fb, 0x4d0,
                           0x510, 0x511, 0x514, 0x518, 0x600, 0x604, 0x608, 0xcf8, 0xcfc, 0xcfe, 0xcf9, 0xc000, 0xc002, 0xc004, 0xc008, 0xc00c,
                           0x0c,  0x0e,  0x83,  0x224, 0x225, 0x226, 0x22a, 0x22c, 0x22e, 0x22f, 0x330, 0x331, 0x505, 0xcfd, 0xd402, 0xd418,
-                          0xd42a, 0xd42c, 0xd810, 0xd815, 0xd816, 0xd818, 0xd81b, 0xd82c, 0xd830, 0xd834};
-// Where the BARs of the virtio devices are put; they are in the slots from the first card's on.
+                          0xd42a, 0xd42c, 0xd810, 0xd815, 0xd816, 0xd818, 0xd81b, 0xd82c, 0xd830, 0xd834, 0xc100, 0xc104};
+// Virtio devices: network, disk, console, random numbers; and where their BARs are put.
 constexpr unsigned kVirtioCards = 4;
+constexpr u32 kBehindNics = layout::kSlotNics + BoardConfig::kMostNics;
+constexpr u32 kVirtioSlots[kVirtioCards] = {layout::kSlotNics + 1, kBehindNics, kBehindNics + 1, kBehindNics + 2};
 constexpr u64 kVirtio = 0xfe00'0000;
 constexpr u64 kVirtioStep = 0x1'0000;
 constexpr u64 kVirtioMsix = 0x8000;
@@ -123,7 +136,8 @@ constexpr u64 kRingStep = 0x1000;
 /// Windows of registers and memory.
 constexpr u64 kPlaces[] = {0x1000, 0xa0000, 0xa8000, 0xb8000, 0xfd000000, 0xfebf0400, 0xfebf0500, layout::kIoApic, layout::kHpet, layout::kLocalApic,
                            kVirtio, kVirtio + 0x3000, kVirtio + kVirtioMsix, kVirtio + kVirtioStep, kVirtio + kVirtioStep + 0x2000, kVirtio + kVirtioStep + 0x3000,
-                           kVirtio + 2 * kVirtioStep, kVirtio + 2 * kVirtioStep + 0x3000, kVirtio + 3 * kVirtioStep, kVirtio + 3 * kVirtioStep + 0x3000, kRings};
+                           kVirtio + 2 * kVirtioStep, kVirtio + 2 * kVirtioStep + 0x3000, kVirtio + 3 * kVirtioStep, kVirtio + 3 * kVirtioStep + 0x3000, kRings,
+                           0xfea00000, 0xfea02800, 0xfea03800, 0xfea05200};
 
 /// The bytes of an input, in order; zeros when they are used up.
 class Steps {
@@ -151,6 +165,15 @@ Width width_of(u8 choice) {
   return kWidths[choice & 3];
 }
 
+/// The last frame that left, changed in one place and cut, comes in.
+void receive(System& system, Steps& steps) {
+  std::vector<u8> frame = system.wire.last;
+  frame.resize(steps.number(2) % (kMaxFrameBytes + 64));
+  const u64 at = steps.number(2);
+  if (!frame.empty()) frame[at % frame.size()] ^= steps.byte();
+  system.board.network_card(frame.size() % 2)->receive(frame);
+}
+
 void step(System& system, Steps& steps) {
   const u8 what = steps.byte();
   const Width width = width_of(what >> 4);
@@ -174,6 +197,7 @@ void step(System& system, Steps& steps) {
       (void)system.memory.read(PhysAddr(kPlaces[steps.byte() % std::size(kPlaces)] + steps.number(2)), width);
       break;
     case 6:
+      if ((what & 8) != 0) return receive(system, steps);
       system.clock.run_for(std::min(kMostTimeNs, u64{1} << (steps.byte() & 31)));
       break;
     default: {
@@ -211,11 +235,14 @@ std::vector<u8> powered_up() {
   config(0x1010, 0xfd00'0000);                // 00:02.0
   config(0x1018, 0xfebf'0000);
   config(0x1004, 0x0003);
+  config(0x1810, 0xfea0'0000);                // 00:03.0
+  config(0x1818, 0xc101);
+  config(0x1804, 0x0007);
   config(0xf810, 0xd401);                     // 00:1f.0
   config(0xf814, 0xd801);
   config(0xf804, 0x0005);
   for (u32 card = 0; card < kVirtioCards; ++card) {
-    const u32 function = (layout::kSlotFirstCard + card) << 11;
+    const u32 function = kVirtioSlots[card] << 11;
     const u32 base = static_cast<u32>(kVirtio + card * kVirtioStep);
     config(function | 0x14, base + static_cast<u32>(kVirtioMsix));
     config(function | 0x20, base);
@@ -231,6 +258,34 @@ void put_store(std::vector<u8>& bytes, u64 address, Width width, u64 value) {
   const u8 choice = width == Width::Dword ? 0x34 : width == Width::Word ? 0x24 : 0x04;
   bytes.insert(bytes.end(), {choice, static_cast<u8>(found - std::begin(kPlaces)), static_cast<u8>(offset), static_cast<u8>(offset >> 8)});
   for (unsigned i = 0; i < doppel::bytes(width); ++i) bytes.push_back(static_cast<u8>(value >> (8 * i)));
+}
+
+/// Rings, a context with a packet that is cut up, one of the old kind, and frames.
+std::vector<u8> network() {
+  constexpr u64 kCard = 0xfea0'0000;
+  constexpr u32 kRing = 0x1000;
+  std::vector<u8> bytes = powered_up();
+  wait(bytes);
+  const auto ring = [&](u64 base, u32 at) {
+    put_store(bytes, base, Width::Dword, at);
+    put_store(bytes, base + 8, Width::Dword, 256);
+  };
+  const u32 descriptors[][4] = {{0x0018'0e00 | 14, 0x0000'3222, 0x2700'0000 | 900, 0x00c8'3600},
+                                {0x1800, 0, 0x2f10'0000 | 954, 0x0000'0300},
+                                {0x1800, 0, 0x0d32'0000 | 90, 0x0000'2200}};
+  for (u32 i = 0; i < 3; ++i) {
+    for (u32 k = 0; k < 4; ++k) put_store(bytes, kRing + 16 * i + 4 * k, Width::Dword, descriptors[i][k]);
+  }
+  for (u32 i = 0; i < 16; ++i) put_store(bytes, kRing + 0x100 + 16 * i, Width::Dword, 0x4000 + 2048 * i);
+  ring(kCard + 0x3800, kRing);
+  ring(kCard + 0x2800, kRing + 0x100);
+  put_store(bytes, kCard + 0x400, Width::Dword, 2);
+  put_store(bytes, kCard + 0x100, Width::Dword, 0x801a);
+  put_store(bytes, kCard + 0x2818, Width::Dword, 15);
+  put_store(bytes, kCard + 0x3818, Width::Dword, 3);
+  for (u8 i = 0; i < 5; ++i) bytes.insert(bytes.end(), {0x0e, 200, i, 30, 0, i});
+  wait(bytes);
+  return bytes;
 }
 
 /// A driver's start: a card with its queues, 4 entries each, and DRIVER_OK.
@@ -355,6 +410,7 @@ std::vector<std::vector<u8>> seeds() {
   put_store(rng, 0x8000, Width::Dword, 0x9000), put_store(rng, 0x8008, Width::Dword, 64), put_store(rng, 0x800c, Width::Dword, 2);
   put_request(rng, 3, 0, {{0x8000, 16, 4, 0}});
   all.push_back(rng);
+  all.push_back(network());
   return all;
 }
 

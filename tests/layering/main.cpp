@@ -30,7 +30,10 @@ const Room kRooms[] = {
     {"jit", {"cpu", "cpu/base", "cpu/arch", "mmu"}, {"Zydis/", "asmjit/"}},
     {"frontend/sdl", {"cpu", "cpu/base", "cpu/arch", "mmu", "devices", "jit", "frontend"}, {"*"}},
     {"frontend/curses", {"cpu", "cpu/base", "cpu/arch", "mmu", "devices", "jit", "frontend"}, {"*"}},
-    {"frontend", {"cpu", "cpu/base", "cpu/arch", "mmu", "devices", "jit", "frontend/sdl", "frontend/curses"}, {"*"}},
+    {"frontend/network", {"cpu", "cpu/base", "cpu/arch", "mmu", "devices", "jit", "frontend"}, {"*"}},
+    {"frontend",
+     {"cpu", "cpu/base", "cpu/arch", "mmu", "devices", "jit", "frontend/sdl", "frontend/curses", "frontend/network"},
+     {"*"}},
 };
 
 /// Libraries with a home of their own: nobody else may name them.
@@ -38,7 +41,11 @@ struct Homed {
   std::string_view prefix;
   std::string_view folder;
 };
-constexpr Homed kHomed[] = {{"SDL", "frontend/sdl"}, {"curses", "frontend/curses"}, {"ncurses", "frontend/curses"}};
+constexpr Homed kHomed[] = {{"SDL", "frontend/sdl"},
+                            {"curses", "frontend/curses"},
+                            {"ncurses", "frontend/curses"},
+                            {"libslirp", "frontend/network"},
+                            {"glib", "frontend/network"}};
 
 bool is_inside(std::string_view path, std::string_view folder) {
   return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');

@@ -44,11 +44,12 @@ class Listener final : public CharacterUser {
 /// Looks around until something holds; a busy host is given time.
 template <class Question>
 bool until(CharacterDevices& devices, Question&& holds) {
-  for (int i = 0; i < 2000 && !holds(); ++i) {
+  for (int i = 0; i < 2000; ++i) {
+    if (holds()) return true;
     devices.poll(5'000'000);
     devices.flush();
   }
-  return holds();
+  return false;
 }
 
 class Peer {

@@ -231,7 +231,7 @@ TEST_CASE("hmp: x and xp show memory in every form, at an address that may be ca
   MonitorRig monitor;
   const std::string text = "Hi\x01";
   for (size_t i = 0; i <= text.size(); ++i)
-    monitor.machine->memory().write<u8>(PhysAddr(0x1000 + i), static_cast<u8>(text.c_str()[i]));
+    monitor.machine->memory().write(PhysAddr(0x1000 + i), Width::Byte, static_cast<u8>(text.c_str()[i]));
   CHECK(monitor("xp/2xb 0x1000") == "0000000000001000: 0x48 0x69\n");
   CHECK(monitor("xp /1dh 0x0ff0 + 0x10") == "0000000000001000: 26952\n");
   CHECK(monitor("xp/2c 0x1000") == "0000000000001000: 'H' 'i'\n");

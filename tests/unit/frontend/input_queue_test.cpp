@@ -29,6 +29,7 @@ TEST_CASE("input_queue: a whole recording is taken") {
       refusal("doppel-input 1\n5 20 serial0 4a0d\n5 21 keyboard 1c\n9 99 reset -\nend\n").empty());
   CHECK(refusal("doppel-input 1\nend\n").empty());
   CHECK(refusal("doppel-input 2\n5 20 mouse 0100feff0001\n5 21 power -\n5 22 console 410a\nend\n").empty());
+  CHECK(refusal("doppel-input 3\n5 20 net0 ffffffffffff\n5 20 net3 00\nend\n").empty());
 }
 
 TEST_CASE("input_queue: a damaged recording is refused with the line where it is damaged") {
@@ -53,6 +54,8 @@ TEST_CASE("input_queue: a damaged recording is refused with the line where it is
       "1 2 power 01",
       "1 2 time 00000000000000",
       "1 2 time -",
+      "1 2 net0 -",
+      "1 2 net4 41",
   };
   for (const std::string line : damaged) {
     CAPTURE(line);
@@ -65,7 +68,7 @@ TEST_CASE("input_queue: a recording that goes back in time or has no end is refu
   CHECK_FALSE(refusal("doppel-input 1\n5 20 serial0 41\n4 20 serial0 41\nend\n").empty());
   CHECK_FALSE(refusal("doppel-input 1\n5 20 serial0 41\n5 19 serial0 41\nend\n").empty());
   CHECK_FALSE(refusal("doppel-input 1\n5 20 serial0 41\n").empty());
-  CHECK_FALSE(refusal("doppel-input 3\nend\n").empty());
+  CHECK_FALSE(refusal("doppel-input 4\nend\n").empty());
   CHECK_FALSE(refusal("").empty());
 }
 

@@ -29,10 +29,9 @@ void add_drives(MachineConfig& config) {
 /// A monitor at a sleeping machine with an empty CD-ROM drive and an empty floppy drive.
 struct MediaRig {
   SmallMachine machine{kSleeper, nullptr, add_drives};
-  std::unique_ptr<FileSink> output = FileSink::standard_output();
   InputQueue queue;
-  Console console{{}, queue, *output};
-  RunLoop loop{*machine, queue, console, config()};
+  CharacterDevices characters;
+  RunLoop loop{*machine, queue, characters, config()};
   Hmp monitor{*machine, loop, queue, nullptr};
 
   static RunConfig config() {

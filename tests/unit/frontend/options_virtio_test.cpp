@@ -69,7 +69,7 @@ TEST_CASE("virtio options: what cannot be is refused in a line that names it") {
         std::string::npos);
   std::vector<std::string> many;
   for (unsigned i = 0; i < 30; ++i) many.insert(many.end(), {"-device", "virtio-rng-pci"});
-  CHECK(error_of(many) == "-device: 30 virtio devices, but only 29 slots");
+  CHECK(error_of(many) == "-device: 30 virtio devices, but only 24 slots");
 }
 
 }  // namespace

@@ -213,8 +213,7 @@ TEST_CASE("snapshots: loadvm brings time back, and a script goes on from there")
   const ImageFolder folder;
   SmallMachine machine(kCounter);
   InputQueue queue;
-  const std::unique_ptr<FileSink> output = FileSink::standard_output();
-  Console console({}, queue, *output);
+  CharacterDevices characters;
   const Snapshots snapshots(folder.path("states"));
   auto script = Script::parse("script", "wait 1ms\nsavevm a\nwait 9ms\nloadvm a\nwait 1ms\nquit\n");
   REQUIRE(script.ok());
@@ -229,7 +228,7 @@ TEST_CASE("snapshots: loadvm brings time back, and a script goes on from there")
                          [&](const std::string& line) { return monitor->execute(line); },
                          [&](const std::string& answer) { answers += answer; },
                          [&] { return running->load_wanted(); }};
-  RunLoop loop(*machine, queue, console, config);
+  RunLoop loop(*machine, queue, characters, config);
   running = &loop;
   monitor.emplace(*machine, loop, queue, nullptr, snapshots);
   CHECK(loop.run().kind == RunOutcome::Kind::Quit);
