@@ -5,32 +5,15 @@ Each case is a script for doppel's --script: texts that must come, and keys. The
 end in the same state.
 """
 
-import argparse
 import hashlib
 import json
 import os
 import subprocess
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
+from cases import HERE, Failure, guest_image, main, output_of, package
+
 TIMEOUT_HOST = "300s"
-
-
-class Failure(Exception):
-    pass
-
-
-def output_of(command):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        raise Failure(f"{' '.join(command)}: status {done.returncode}\n{done.stdout}{done.stderr}")
-    return done.stdout.strip()
-
-
-def package(name, path):
-    """A file of a Debian package."""
-    return os.path.join(output_of([os.path.join(ROOT, "tools", "guest-image"), "package", "amd64", name]), path)
 
 
 def no_disk(_work):
@@ -72,7 +55,6 @@ def grub_disk(work):
 
 def linuxboot(_work):
     """Firmware starts a kernel given by -kernel, from our option ROM; its console is the screen."""
-    tool = os.path.join(ROOT, "tools", "guest-image")
     script = """
 timeout 120s
 expect SeaBIOS
@@ -82,7 +64,7 @@ expect tables: 1
 quit
 """
     return ["-nodefaults", "-vga", "std", "-m", "64", "-bios", "bios-256k.bin",
-            "-kernel", output_of([tool, "kernel", "686"]), "-initrd", output_of([tool, "initramfs", "i386"]),
+            "-kernel", guest_image("kernel", "686"), "-initrd", guest_image("initramfs", "i386"),
             "-append", "panic=-1"], script
 
 
@@ -99,12 +81,11 @@ def grub_virtio(work):
 
 def linux_disks(work):
     """Debian's IDE and ext4 drivers on a fresh qcow2 disk and a CD."""
-    tool = os.path.join(ROOT, "tools", "guest-image")
-    modules = output_of([tool, "modules", "amd64"])
+    modules = guest_image("modules", "amd64")
     session = os.path.join(work, "session.cpio.gz")
     files = [os.path.join(HERE, "guest", "disks.sh") + "=script/session.sh"]
     files += [os.path.join(modules, name) + "=script/" + name for name in sorted(os.listdir(modules))]
-    output_of([tool, "files", session, *files])
+    guest_image("files", session, *files)
     disc = package("grub-rescue-pc", "usr/lib/grub-rescue/grub-rescue-cdrom.iso")
     with open(disc, "rb") as file:
         sum_of_disc = hashlib.md5(file.read()).hexdigest()
@@ -115,8 +96,8 @@ def linux_disks(work):
     expected = ["numbers", "raw disk", "copy1", "copy3", "copy5", "copy6"]
     script = "timeout 120s\n" + "".join(f"expect {name}: {sum_of_numbers}\n" for name in expected)
     script += f"expect cd: {sum_of_disc}\nexpect disks done\nexpect Power down\n"
-    return ["-nodefaults", "-serial", "null", "-m", "256", "-kernel", output_of([tool, "kernel", "amd64"]),
-            "-initrd", output_of([tool, "initramfs", "amd64"]) + "," + session, "-append", "console=ttyS0 panic=-1 quiet",
+    return ["-nodefaults", "-serial", "null", "-m", "256", "-kernel", guest_image("kernel", "amd64"),
+            "-initrd", guest_image("initramfs", "amd64") + "," + session, "-append", "console=ttyS0 panic=-1 quiet",
             "-hda", disk, "-cdrom", disc], script
 
 
@@ -146,35 +127,22 @@ def run(options, engine, arguments, script, timeout=TIMEOUT_HOST):
         return json.load(file)
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--doppel", required=True)
-    parser.add_argument("--work", required=True)
-    parser.add_argument("--case", required=True, choices=CASES)
-    parser.add_argument("--engines", default="interp,jit")
-    options = parser.parse_args()
-    try:
-        work = os.path.join(options.work, options.case)
-        os.makedirs(work, exist_ok=True)
-        arguments, text = CASES[options.case](work)
-        script = os.path.join(work, "script")
-        with open(script, "w", encoding="utf-8") as file:
-            file.write(text)
-        hashes = {}
-        for engine in options.engines.split(","):
-            report = run(options, engine, arguments, script)
-            if options.case in AFTERWARDS:
-                AFTERWARDS[options.case](work)
-                arguments, _ = CASES[options.case](work)  # A fresh disk for the next one.
-            hashes[engine] = report["state_hash"]
-            print(f"{engine}: {report['instructions']} instructions, {report['host_ms']} ms, state {report['state_hash']}")
-        if len(set(hashes.values())) != 1:
-            raise Failure(f"the engines end in different states: {hashes}")
-    except Failure as failure:
-        print(f"{options.case}: {failure}", file=sys.stderr)
-        return 1
-    return 0
+def run_case(options, work):
+    arguments, text = CASES[options.case](work)
+    script = os.path.join(work, "script")
+    with open(script, "w", encoding="utf-8") as file:
+        file.write(text)
+    hashes = {}
+    for engine in options.engines.split(","):
+        report = run(options, engine, arguments, script)
+        if options.case in AFTERWARDS:
+            AFTERWARDS[options.case](work)
+            arguments, _ = CASES[options.case](work)  # A fresh disk for the next one.
+        hashes[engine] = report["state_hash"]
+        print(f"{engine}: {report['instructions']} instructions, {report['host_ms']} ms, state {report['state_hash']}")
+    if len(set(hashes.values())) != 1:
+        raise Failure(f"the engines end in different states: {hashes}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(CASES, run_case, engines="interp,jit"))

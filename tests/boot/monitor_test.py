@@ -2,7 +2,6 @@
 """Speaks to a running doppel as programs and people do: QMP over a Unix socket, a serial port over
 TCP, the monitor's prompt, a pseudo-terminal, the terminal display. SeaBIOS is the guest."""
 
-import argparse
 import contextlib
 import fcntl
 import json
@@ -18,11 +17,9 @@ import sys
 import termios
 import time
 
+from cases import Failure, main
+
 PATIENCE = 60.0  # Seconds that a busy host may take.
-
-
-class Failure(Exception):
-    pass
 
 
 def check(holds, what):
@@ -402,21 +399,9 @@ def curses(options, _work):
 CASES = {function.__name__: function for function in (qmp, qmp_stdio, serial_tcp, prompt, daemonize, curses)}
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--doppel", required=True)
-    parser.add_argument("--work", required=True)
-    parser.add_argument("--case", required=True, choices=CASES)
-    options = parser.parse_args()
-    work = os.path.join(options.work, options.case)
-    os.makedirs(work, exist_ok=True)
-    try:
-        CASES[options.case](options, work)
-    except Failure as failure:
-        print(f"{options.case}: {failure}", file=sys.stderr)
-        return 1
-    return 0
+def run_case(options, work):
+    CASES[options.case](options, work)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(CASES, run_case))

@@ -5,7 +5,6 @@ Checksums are the oracle for what is carried, a recording for what the machine s
 any network, the run must end in the same state.
 """
 
-import argparse
 import hashlib
 import http.server
 import json
@@ -19,25 +18,10 @@ import threading
 import time
 import urllib.request
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
+from cases import HERE, Failure, guest_image, main
+
 TIMEOUT_HOST = "900s"
 DATA_BYTES = 6 << 20
-
-
-class Failure(Exception):
-    pass
-
-
-def output_of(command):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        raise Failure(f"{' '.join(command)}: status {done.returncode}\n{done.stdout}{done.stderr}")
-    return done.stdout.strip()
-
-
-def guest_image(*words):
-    return output_of([os.path.join(ROOT, "tools", "guest-image"), *words])
 
 
 def md5(data):
@@ -217,22 +201,9 @@ def ipxe_rom(options, work):
 CASES = {function.__name__: function for function in (linux, ipxe_cd, ipxe_rom)}
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--doppel", required=True)
-    parser.add_argument("--work", required=True)
-    parser.add_argument("--case", required=True, choices=CASES)
-    parser.add_argument("--engine", default="jit")
-    options = parser.parse_args()
-    try:
-        work = os.path.join(options.work, options.case)
-        os.makedirs(work, exist_ok=True)
-        CASES[options.case](options, work)
-    except Failure as failure:
-        print(f"{options.case}: {failure}", file=sys.stderr)
-        return 1
-    return 0
+def run_case(options, work):
+    CASES[options.case](options, work)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(CASES, run_case, engine="jit"))

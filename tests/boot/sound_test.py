@@ -5,15 +5,13 @@ A tone is looked for in the file by its frequency: how often the signal goes up 
 second. The same run under each engine gives the same file.
 """
 
-import argparse
 import os
 import subprocess
 import sys
 import wave
 
-from firmware_test import HERE, ROOT, Failure, output_of, package
+from cases import HERE, Failure, guest_image, main, output_of, package
 
-TOOL = os.path.join(ROOT, "tools", "guest-image")
 PANIC_STATUS = 118
 
 
@@ -56,16 +54,16 @@ def near(what, found, wanted, tolerance):
 
 def files(work, name, script, group, extra=()):
     """An initramfs with a session, a group of modules and more."""
-    modules = output_of([TOOL, "modules", "amd64"])
+    modules = guest_image("modules", "amd64")
     order = os.path.join(modules, "order-" + group)
     with open(order, encoding="ascii") as file:
         names = file.read().split()
     archive = os.path.join(work, name + ".cpio.gz")
-    output_of([TOOL, "files", archive, os.path.join(HERE, "guest", script) + "=script/session.sh",
+    guest_image("files", archive, os.path.join(HERE, "guest", script) + "=script/session.sh",
                order + "=script/order-" + group,
-               *[os.path.join(modules, module + ".ko") + f"=script/{module}.ko" for module in names], *extra])
-    return ["-nodefaults", "-serial", "stdio", "-m", "256", "-kernel", output_of([TOOL, "kernel", "amd64"]),
-            "-initrd", output_of([TOOL, "initramfs", "amd64"]) + "," + archive, "-append", "console=ttyS0 panic=-1"]
+               *[os.path.join(modules, module + ".ko") + f"=script/{module}.ko" for module in names], *extra)
+    return ["-nodefaults", "-serial", "stdio", "-m", "256", "-kernel", guest_image("kernel", "amd64"),
+            "-initrd", guest_image("initramfs", "amd64") + "," + archive, "-append", "console=ttyS0 panic=-1"]
 
 
 class Tone:
@@ -152,24 +150,11 @@ def run(options, case, engine, work):
         return file.read()
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--doppel", required=True)
-    parser.add_argument("--work", required=True)
-    parser.add_argument("--case", required=True, choices=CASES)
-    parser.add_argument("--engines", default="jit")
-    options = parser.parse_args()
-    try:
-        work = os.path.join(options.work, options.case)
-        os.makedirs(work, exist_ok=True)
-        heard = {run(options, CASES[options.case](), engine, work) for engine in options.engines.split(",")}
-        if len(heard) != 1:
-            raise Failure("the engines do not sound the same")
-    except Failure as failure:
-        print(f"{options.case}: {failure}", file=sys.stderr)
-        return 1
-    return 0
+def run_case(options, work):
+    heard = {run(options, CASES[options.case](), engine, work) for engine in options.engines.split(",")}
+    if len(heard) != 1:
+        raise Failure("the engines do not sound the same")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(CASES, run_case, engines="jit"))

@@ -4,17 +4,14 @@
 Each case is a directory of images, made here, and a script as in firmware_test.py.
 """
 
-import argparse
 import hashlib
 import os
 import shutil
 import sys
 
-sys.dont_write_bytecode = True
+from cases import Failure, guest_image, main, output_of, package
+from firmware_test import run
 
-from firmware_test import ROOT, Failure, output_of, package, run
-
-TOOL = os.path.join(ROOT, "tools", "guest-image")
 TIMEOUT_HOST = "3000s"  # A machine that is busy with other things takes long.
 SYSLINUX = "usr/lib/syslinux/modules/bios"
 
@@ -74,8 +71,8 @@ def grub_kernel(work):
     output_of([package("grub-common", "usr/bin/grub-mkimage"), "-O", "i386-pc-eltorito", "-d", modules, "-p", "/boot/grub",
                "-o", os.path.join(grub, "eltorito.img"), "biosdisk", "iso9660", "normal", "linux", "echo"])
     shutil.copytree(modules, os.path.join(grub, "i386-pc"))
-    shutil.copy(output_of([TOOL, "kernel", "amd64"]), os.path.join(tree, "vmlinuz"))
-    shutil.copy(output_of([TOOL, "initramfs", "amd64"]), os.path.join(tree, "initrd.gz"))
+    shutil.copy(guest_image("kernel", "amd64"), os.path.join(tree, "vmlinuz"))
+    shutil.copy(guest_image("initramfs", "amd64"), os.path.join(tree, "initrd.gz"))
     with open(os.path.join(grub, "grub.cfg"), "w", encoding="utf-8") as file:
         file.write("set timeout=-1\nmenuentry 'nothing' {\n echo none\n}\n"
                    "menuentry 'from the CD' {\n linux /vmlinuz console=ttyS0 console=tty0 quiet\n initrd /initrd.gz\n}\n")
@@ -156,7 +153,7 @@ NUMBERS = 6_000_000  # 46 MB when written down.
 
 def debian(work, kind):
     """A day with Debian: boot, log in, install packages, write and read back, switch off."""
-    base = output_of([TOOL, "disk"])
+    base = guest_image("disk")
     disk = os.path.join(work, "disk.qcow2")
     output_of(["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "raw", disk])
     digest = hashlib.md5()
@@ -206,33 +203,20 @@ AFTERWARDS = {"debian_ide": check_debian}
 ENDS = {"debian_ide": "shutdown", "grub_kernel": "shutdown"}
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--doppel", required=True)
-    parser.add_argument("--work", required=True)
-    parser.add_argument("--case", required=True, choices=CASES)
-    parser.add_argument("--engine", default="jit")
-    options = parser.parse_args()
-    try:
-        work = os.path.join(options.work, options.case)
-        os.makedirs(work, exist_ok=True)
-        arguments, text = CASES[options.case](work)
-        script = os.path.join(work, "script")
-        with open(script, "w", encoding="utf-8") as file:
-            file.write(text)
-        report = run(options, options.engine, arguments, script, TIMEOUT_HOST)
-        wanted = ENDS.get(options.case, "quit")
-        if report["exit"]["kind"] != wanted:
-            raise Failure(f"ended by {report['exit']['kind']}, not {wanted}")
-        if options.case in AFTERWARDS:
-            AFTERWARDS[options.case](work)
-        print(f"{options.engine}: {report['instructions']} instructions, {report['virtual_ns'] / 1e9:.1f} s, "
-              f"on the host {report['host_ms']} ms")
-    except Failure as failure:
-        print(f"{options.case}: {failure}", file=sys.stderr)
-        return 1
-    return 0
+def run_case(options, work):
+    arguments, text = CASES[options.case](work)
+    script = os.path.join(work, "script")
+    with open(script, "w", encoding="utf-8") as file:
+        file.write(text)
+    report = run(options, options.engine, arguments, script, TIMEOUT_HOST)
+    wanted = ENDS.get(options.case, "quit")
+    if report["exit"]["kind"] != wanted:
+        raise Failure(f"ended by {report['exit']['kind']}, not {wanted}")
+    if options.case in AFTERWARDS:
+        AFTERWARDS[options.case](work)
+    print(f"{options.engine}: {report['instructions']} instructions, {report['virtual_ns'] / 1e9:.1f} s, "
+          f"on the host {report['host_ms']} ms")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(CASES, run_case, engine="jit"))

@@ -5,40 +5,27 @@ What comes from outside is recorded, and the replay must end in the same state. 
 must be sound by other people's programs.
 """
 
-import argparse
 import hashlib
 import json
 import os
 import subprocess
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-TOOL = os.path.join(ROOT, "tools", "guest-image")
+from cases import HERE, Failure, guest_image, main, output_of
+
 TYPED = "what was typed"
 SAVE_AT = "7.3s"  # While the disk is read, about halfway through the rounds.
 
 
-class Failure(Exception):
-    pass
-
-
-def output_of(command):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        raise Failure(f"{' '.join(command)}: status {done.returncode}\n{done.stdout}{done.stderr}")
-    return done.stdout.strip()
-
-
 def guest_files(work, kind, script):
     """Kernel and initial RAM disks with the modules and a session."""
-    modules = output_of([TOOL, "modules", kind])
+    modules = guest_image("modules", kind)
     session = os.path.join(work, "session.cpio.gz")
     files = [os.path.join(HERE, "guest", script) + "=script/session.sh"]
     files += [os.path.join(modules, name) + "=script/" + name for name in sorted(os.listdir(modules))]
-    output_of([TOOL, "files", session, *files])
-    initramfs = output_of([TOOL, "initramfs", "amd64" if kind == "amd64" else "i386"])
-    return ["-kernel", output_of([TOOL, "kernel", kind]), "-initrd", initramfs + "," + session]
+    guest_image("files", session, *files)
+    initramfs = guest_image("initramfs", "amd64" if kind == "amd64" else "i386")
+    return ["-kernel", guest_image("kernel", kind), "-initrd", initramfs + "," + session]
 
 
 def run(options, work, label, arguments, typed=None):
@@ -119,22 +106,9 @@ def saved(options, work):
 CASES = {function.__name__: function for function in (session, saved)}
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--doppel", required=True)
-    parser.add_argument("--work", required=True)
-    parser.add_argument("--case", required=True, choices=CASES)
-    parser.add_argument("--kernel", default="amd64")
-    options = parser.parse_args()
-    try:
-        work = os.path.join(options.work, options.case + "_" + options.kernel)
-        os.makedirs(work, exist_ok=True)
-        CASES[options.case](options, work)
-    except Failure as failure:
-        print(f"{options.case}: {failure}", file=sys.stderr)
-        return 1
-    return 0
+def run_case(options, work):
+    CASES[options.case](options, work)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(CASES, run_case, kernel="amd64"))

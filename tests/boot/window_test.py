@@ -13,7 +13,7 @@ import sys
 import time
 import zlib
 
-from firmware_test import Failure, package
+from cases import Failure, package
 
 PATIENCE_S = 120
 TYPED = "doppel-typed"
