@@ -15,15 +15,17 @@ import zlib
 
 from cases import Failure, package
 
-PATIENCE_S = 120
+PATIENCE_S = 200
 TYPED = "doppel-typed"
 SCRIPT = f"""
-timeout 100s
+timeout 250s
 expect GNU GRUB
+screendump %(menu)s
 expect grub>
+screendump %(prompt)s
 expect {TYPED}
 wait 1s
-screendump %s
+screendump %(screen)s
 wait 60s
 quit
 """
@@ -99,12 +101,13 @@ def read_window(display, window):
 
 def run(options, display, work):
     image = package("grub-rescue-pc", "usr/lib/grub-rescue/grub-rescue-floppy.img")
-    picture = os.path.join(work, "screen.png")
+    pictures = {name: os.path.join(work, name + ".png") for name in ("menu", "prompt", "screen")}
     script = os.path.join(work, "script")
-    if os.path.exists(picture):
-        os.remove(picture)
+    for name in pictures.values():
+        if os.path.exists(name):
+            os.remove(name)
     with open(script, "w", encoding="utf-8") as file:
-        file.write(SCRIPT % picture)
+        file.write(SCRIPT % pictures)
     environment = dict(os.environ, DISPLAY=display, SDL_VIDEODRIVER="x11", SDL_AUDIODRIVER="dummy")
 
     def xdotool(*arguments):
@@ -120,13 +123,14 @@ def run(options, display, work):
         if "doppel" not in title:
             raise Failure(f"the window's title is '{title}'")
         xdotool("windowfocus", "--sync", window)
-        time.sleep(5)  # The menu is there, or its keyboard buffer is.
+        # Firmware's buffer has room for 15 keys: who types must wait for a reader.
+        wait_for("the menu", lambda: os.path.exists(pictures["menu"]))
         xdotool("key", "c")
-        time.sleep(2)
+        wait_for("the prompt", lambda: os.path.exists(pictures["prompt"]))
         xdotool("type", "--delay", "120", f"echo {TYPED}\n")
-        wait_for("the picture", lambda: os.path.exists(picture) and doppel.poll() is None)
+        wait_for("the picture", lambda: os.path.exists(pictures["screen"]) and doppel.poll() is None)
         time.sleep(1)
-        wanted, shown = read_png(picture), read_window(display, window)
+        wanted, shown = read_png(pictures["screen"]), read_window(display, window)
         if wanted[:2] != shown[:2]:
             raise Failure(f"the window is {shown[:2]}, the picture {wanted[:2]}")
         wrong = sum(a[i:i + 3] != b[i:i + 3] for a, b in zip(wanted[2], shown[2]) for i in range(0, len(a), 3))
