@@ -191,6 +191,7 @@ void InputQueue::push_power_button() {
 
 void InputQueue::forget() {
   for (auto& queue : waiting_) queue.clear();
+  for (auto& queue : frames_) queue.clear();
   later_.clear();
   later_bytes_ = 0;
   media_waiting_.clear();

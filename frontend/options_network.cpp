@@ -90,11 +90,7 @@ Result<UserNetworkOptions, Error> take_user_network(PropertyList& list) {
   DOPPEL_TRY(take_address(list, "dns", network.dns));
   DOPPEL_TRY(take_address(list, "dhcpstart", network.dhcp_start));
   DOPPEL_TRY(check_places(network));
-  if (const auto text = list.take("restrict")) {
-    const auto on = parse_switch(*text);
-    if (!on) return bad("restrict=" + *text + " is not on or off");
-    network.restricted = *on;
-  }
+  DOPPEL_TRY(take_flag(list, "restrict", network.restricted));
   if (const auto text = list.take("ipv4"); text && parse_switch(*text) != true)
     return bad("ipv4=" + *text + ": the user network is one of IPv4");
   DOPPEL_TRY(take_off(list, "ipv6", "the user network is one of IPv4"));

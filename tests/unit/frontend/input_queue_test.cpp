@@ -24,6 +24,18 @@ std::string refusal(const std::string& text) {
   return result.error().message;
 }
 
+TEST_CASE("input_queue: what waits for a machine that is no more goes, frames too") {
+  InputQueue queue;
+  const std::vector<u8> frame(60, 0xff);
+  queue.push(InputQueue::Target::Serial0, 'a');
+  queue.push_frame(0, frame);
+  queue.push_nmi();
+  queue.forget();
+  CHECK_FALSE(queue.pending(0));
+  queue.push_frame(0, frame);
+  CHECK(queue.pending(0));
+}
+
 TEST_CASE("input_queue: a whole recording is taken") {
   CHECK(
       refusal("doppel-input 1\n5 20 serial0 4a0d\n5 21 keyboard 1c\n9 99 reset -\nend\n").empty());
