@@ -142,7 +142,7 @@ void PcBoard::Parts::fit_drives() {
 
 void PcBoard::Parts::fit_display() {
   if (!config.has_vga) return;
-  auto made = mmu::DeviceMemory::create(memory, kVideoMemoryBytes);
+  auto made = mmu::DeviceMemory::create(memory, config.video_memory_bytes);
   DOPPEL_CHECK(made.ok(), "the machine's pool has no room for its display adapter");
   video_memory = made.take();
   vga = std::make_unique<Vga>(*video_memory, memory.mmio(), scheduler, config.vga_rom);

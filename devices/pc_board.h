@@ -92,6 +92,7 @@ struct BoardConfig {
   /// A display adapter with this ROM.
   bool has_vga = false;
   std::vector<u8> vga_rom;
+  u64 video_memory_bytes = u64{16} << 20;  ///< Of the machine's memory pool; a power of two, from 2 MiB.
   /// User items of fw_cfg ("opt/...").
   struct FwCfgItem {
     std::string name;
@@ -108,8 +109,6 @@ struct BoardConfig {
 
 class PcBoard {
  public:
-  /// What a display adapter takes of the machine's memory pool.
-  static constexpr u64 kVideoMemoryBytes = u64{16} << 20;
   /// Virtio disks, consoles and random numbers: there are not more slots.
   static constexpr unsigned kMostCards = 24;
 

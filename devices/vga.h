@@ -26,10 +26,9 @@ namespace doppel::devices {
 /// @source  QEMU, "Standard VGA" (docs/specs/standard-vga)
 class Vga final : public PciFunction {
  public:
-  static constexpr u64 kMemoryBytes = 16 << 20;
   static constexpr u64 kRegisterBytes = 0x1000;
 
-  /// `rom` may be empty. References must outlive the card; `memory` is kMemoryBytes large.
+  /// `rom` may be empty. References must outlive the card; the size of `memory` is a power of two.
   Vga(mmu::DeviceMemory& memory, mmu::IoMap& mmio, Scheduler& scheduler, std::vector<u8> rom);
 
   /// Its ports, its window below 1 MiB and its picture.

@@ -24,7 +24,7 @@ constexpr u64 kLowFirmware = u64{128} << 10;
 
 u64 own_frames(const MachineConfig& config) {
   // With the RAM below 1 MiB of a machine that was given less.
-  const u64 cards = config.board.has_vga ? devices::PcBoard::kVideoMemoryBytes : 0;
+  const u64 cards = config.board.has_vga ? config.board.video_memory_bytes : 0;
   return std::max(pages(config.ram_bytes), pages(layout::kHighRam)) +
          pages(config.firmware.size()) + pages(cards) +
          (config.firmware.empty() ? 0 : pages(layout::kHighRam - layout::kRomArea));

@@ -79,11 +79,11 @@ void Emitter::emit_linear(const AddressForm& form, unsigned size, std::vector<u3
   }
   const SegmentShape shape = mode.shape(form.segment);
   if (shape == SegmentShape::Flat) return;
-  if (shape == SegmentShape::Small && size > 1 && outside != nullptr) {
-    // The offset has 16 bits: only the end of the access can lie outside.
-    a_.lea(x86::ecx, ptr(x86::r14, static_cast<i32>(size) - 1));
-    a_.rorx(x86::ecx, x86::ecx, 16);
-    a_.movzx(x86::ecx, x86::cx);
+  // Of 16-bit offsets only the end of the access can lie outside.
+  if (shape == SegmentShape::Small && (size > 1 || form.bytes != 2) && outside != nullptr) {
+    a_.lea(x86::rcx, ptr(x86::r14, static_cast<i32>(size) - 1));
+    a_.rorx(x86::rcx, x86::rcx, 16);
+    a_.mov(x86::ecx, x86::ecx);
     unless_rcx_zero([&] { outside->push_back(jump_placeholder()); });
   }
   a_.mov(x86::rcx, ptr(x86::r15, segment_base(form.segment)));

@@ -40,6 +40,12 @@ bool is_bit_test(const Instruction& insn) {
   return is_mnemonic(insn, {ZYDIS_MNEMONIC_BT, ZYDIS_MNEMONIC_BTC, ZYDIS_MNEMONIC_BTR, ZYDIS_MNEMONIC_BTS});
 }
 
+Treatment treat_string(const Instruction& insn) {
+  if (is_mnemonic(insn, {ZYDIS_MNEMONIC_CLD, ZYDIS_MNEMONIC_STD})) return Treatment::Direction;
+  const bool repeats = insn.has(cpu::prefix::kRep) || insn.has(cpu::prefix::kRepne);
+  return repeats ? Treatment::Callout : Treatment::String;
+}
+
 Treatment treat_identical(const Instruction& insn, const Mode mode) {
   for (const Operand& operand : insn.operand) {
     if (operand.kind == OperandKind::Segment || operand.kind == OperandKind::Control ||
@@ -58,7 +64,7 @@ Treatment treat_identical(const Instruction& insn, const Mode mode) {
     return Treatment::Identical;
   }
   // A row of strings and SSE forms: without operands it is the string.
-  if (is_mnemonic(insn, {ZYDIS_MNEMONIC_MOVSD, ZYDIS_MNEMONIC_CMPSD})) return Treatment::Callout;
+  if (is_mnemonic(insn, {ZYDIS_MNEMONIC_MOVSD, ZYDIS_MNEMONIC_CMPSD})) return treat_string(insn);
   // A bit string reaches as far as its index says.
   const bool memory = has_kind(insn, OperandKind::Memory);
   if (is_bit_test(insn) && memory && insn.operand[1].kind == OperandKind::Gpr) return Treatment::Callout;
@@ -70,11 +76,19 @@ Treatment treat_identical(const Instruction& insn, const Mode mode) {
   return Treatment::Identical;
 }
 
-Treatment treat_branch(const Instruction& insn, Mode mode) {
+/// The operand size is that of the code: its offsets wrap where targets do.
+bool has_natural_width(const Instruction& insn, Mode mode) {
+  return insn.width == (mode.code64() ? 8 : mode.code_size() == cpu::CodeSize::Bits32 ? 4 : 2);
+}
+
+Treatment treat_branch(const Instruction& insn, Mode mode, u64 next_rip) {
   if (cpu::is_far_transfer(insn)) return Treatment::Callout;
-  // Other operand sizes wrap where links cannot say it.
-  const u8 natural = mode.code64() ? 8 : mode.code_size() == cpu::CodeSize::Bits32 ? 4 : 2;
-  if (insn.width != natural) return Treatment::Interpret;
+  if (!has_natural_width(insn, mode)) {
+    // Compilers make 16-bit code with wide branches. Where these stay below 64 KiB, nothing wraps.
+    if (mode.code_size() != cpu::CodeSize::Bits16 || insn.width != 4) return Treatment::Interpret;
+    const bool is_direct = insn.operand[0].kind == OperandKind::Relative;
+    if (is_direct && static_cast<u32>(next_rip + insn.immediate) > 0xffff) return Treatment::Interpret;
+  }
   switch (insn.mnemonic) {
     case ZYDIS_MNEMONIC_CALL: return Treatment::Call;
     case ZYDIS_MNEMONIC_RET: return Treatment::Return;
@@ -103,7 +117,7 @@ Treatment treat_stack(const Instruction& insn, Mode mode) {
   }
 }
 
-Treatment treat_any(const Instruction& insn, Mode mode) {
+Treatment treat_any(const Instruction& insn, Mode mode, u64 next_rip) {
   const cpu::InstructionRow& row = cpu::instruction_row(insn.mnemonic);
   if (insn.handler == cpu::interpret_invalid || insn.handler == cpu::interpret_too_long) {
     return Treatment::Callout;
@@ -113,8 +127,9 @@ Treatment treat_any(const Instruction& insn, Mode mode) {
   }
   switch (row.translation) {
     case cpu::Translation::identical: return treat_identical(insn, mode);
-    case cpu::Translation::branch: return treat_branch(insn, mode);
+    case cpu::Translation::branch: return treat_branch(insn, mode, next_rip);
     case cpu::Translation::stack: return treat_stack(insn, mode);
+    case cpu::Translation::string: return treat_string(insn);
     default: return Treatment::Callout;
   }
 }
@@ -128,6 +143,16 @@ AddressForm stack_form(Mode mode, i64 displacement, u8 base = RSP) {
   return form;
 }
 
+/// Where RSI or RDI points.
+AddressForm string_form(const Instruction& insn, u8 base, Seg segment) {
+  AddressForm form = form_of(insn, 0);
+  form.base = base;
+  form.index = cpu::kZeroRegister;
+  form.segment = segment;
+  form.displacement = 0;
+  return form;
+}
+
 /// An access that emitted code can check: its segment is not odd.
 bool is_checkable(const MemoryUse& use, Mode mode) {
   if (use.size == 0) return false;
@@ -135,17 +160,16 @@ bool is_checkable(const MemoryUse& use, Mode mode) {
   switch (mode.shape(use.form.segment)) {
     case SegmentShape::Flat:
     case SegmentShape::Based:
-      return use.form.segment != Seg::CS || !use.write;
     case SegmentShape::Small:
-      return use.form.bytes == 2 && (use.form.segment != Seg::CS || !use.write);
+      return use.form.segment != Seg::CS || !use.write;
     case SegmentShape::Other:
       return false;
   }
   return false;
 }
 
-Treatment treat(const Instruction& insn, Mode mode) {
-  const Treatment treatment = treat_any(insn, mode);
+Treatment treat(const Instruction& insn, Mode mode, u64 rip) {
+  const Treatment treatment = treat_any(insn, mode, rip + insn.length);
   // What has no host form is its handler's.
   if (treatment == Treatment::Identical && !set_up_operands(insn)) return Treatment::Callout;
   return treatment;
@@ -188,6 +212,13 @@ void add_uses(const Instruction& insn, Mode mode, PlannedInstruction& planned) {
     case Treatment::Leave:
       add(stack_form(mode, 0, RBP), pushed, false);
       break;
+    case Treatment::String: {
+      const StringStep step = string_step(insn);
+      const bool stores = step == StringStep::Move || step == StringStep::Store;
+      if (has_source(step)) add(string_form(insn, RSI, insn.segment), insn.width, false);
+      if (has_destination(step)) add(string_form(insn, RDI, Seg::ES), insn.width, stores);
+      break;
+    }
     case Treatment::Call:
       if (has_memory) add(form_of(insn, next_rip), insn.width, false);
       add(stack_form(mode, -i64{insn.width}), insn.width, true);
@@ -418,6 +449,28 @@ AddressForm form_of(const Instruction& insn, u64 next_rip) {
   return form;
 }
 
+StringStep string_step(const Instruction& insn) {
+  switch (insn.mnemonic) {
+    case ZYDIS_MNEMONIC_STOSB:
+    case ZYDIS_MNEMONIC_STOSW:
+    case ZYDIS_MNEMONIC_STOSD:
+    case ZYDIS_MNEMONIC_STOSQ: return StringStep::Store;
+    case ZYDIS_MNEMONIC_LODSB:
+    case ZYDIS_MNEMONIC_LODSW:
+    case ZYDIS_MNEMONIC_LODSD:
+    case ZYDIS_MNEMONIC_LODSQ: return StringStep::Load;
+    case ZYDIS_MNEMONIC_CMPSB:
+    case ZYDIS_MNEMONIC_CMPSW:
+    case ZYDIS_MNEMONIC_CMPSD:
+    case ZYDIS_MNEMONIC_CMPSQ: return StringStep::Compare;
+    case ZYDIS_MNEMONIC_SCASB:
+    case ZYDIS_MNEMONIC_SCASW:
+    case ZYDIS_MNEMONIC_SCASD:
+    case ZYDIS_MNEMONIC_SCASQ: return StringStep::Scan;
+    default: return StringStep::Move;
+  }
+}
+
 unsigned operand_of(const Instruction& insn, OperandKind kind) {
   for (unsigned i = 0; i < 4; ++i) {
     if (insn.operand[i].kind == kind) return i;
@@ -441,7 +494,12 @@ bool uses_vectors(const Instruction& insn) {
 
 u32 registers_written(const Instruction& insn, Treatment treatment) {
   if (treatment == Treatment::Callout || treatment == Treatment::Interpret) return 0xffff;
-  if (treatment == Treatment::Nothing) return 0;
+  if (treatment == Treatment::Nothing || treatment == Treatment::Direction) return 0;
+  if (treatment == Treatment::String) {
+    const StringStep step = string_step(insn);
+    return (has_source(step) ? 1u << RSI : 0) | (has_destination(step) ? 1u << RDI : 0) |
+           (step == StringStep::Load ? 1u << RAX : 0);
+  }
   u32 written = 0;
   const auto add = [&](unsigned operand) {
     if (insn.operand[operand].kind == OperandKind::Gpr) written |= 1u << (insn.operand[operand].reg / 8);
@@ -491,7 +549,7 @@ BlockPlan plan_block(std::span<const Instruction> block, Mode mode, std::span<co
   for (size_t i = 0; i < block.size(); ++i) {
     PlannedInstruction planned;
     planned.rip = rips[i];
-    planned.treatment = treat(block[i], mode);
+    planned.treatment = treat(block[i], mode, rips[i]);
     add_uses(block[i], mode, planned);
     plan.instructions.push_back(planned);
     if (planned.treatment == Treatment::Interpret) break;  // Nothing behind it is reached.
@@ -511,9 +569,10 @@ BlockPlan plan_block(std::span<const Instruction> block, Mode mode, u64 rip, Pla
 
 bool may_be_passed_by(const Instruction& insn, Mode mode) {
   const bool is_branch = cpu::instruction_row(insn.mnemonic).translation == cpu::Translation::branch;
-  const Treatment treatment = is_branch ? treat_any(insn, mode) : Treatment::Interpret;
   const bool is_direct = insn.operand[0].kind == OperandKind::Relative;
-  return is_direct && (treatment == Treatment::JumpIf || treatment == Treatment::Jump);
+  if (!is_branch || !is_direct || !has_natural_width(insn, mode)) return false;
+  const Treatment treatment = treat_branch(insn, mode, 0);
+  return treatment == Treatment::JumpIf || treatment == Treatment::Jump;
 }
 
 bool flags_are_seen_before(std::span<const Instruction> block, const BlockPlan& plan, size_t index,

@@ -30,6 +30,8 @@ enum class Treatment : u8 {
   Push,
   Pop,
   Leave,
+  String,     ///< MOVS, STOS, LODS, CMPS, SCAS, without repetition.
+  Direction,  ///< CLD and STD.
   Jump,       ///< Near JMP.
   JumpIf,     ///< Jcc.
   Count,      ///< LOOP, LOOPE, LOOPNE, JCXZ ...
@@ -99,6 +101,12 @@ bool flags_are_seen_before(std::span<const cpu::Instruction> block, const BlockP
 
 /// A branch that a trace may go on behind: its target is known.
 bool may_be_passed_by(const cpu::Instruction& insn, Mode mode);
+
+/// What one step of a string instruction does.
+enum class StringStep : u8 { Move, Store, Load, Compare, Scan };
+StringStep string_step(const cpu::Instruction& insn);
+constexpr bool has_source(StringStep step) { return step != StringStep::Store && step != StringStep::Scan; }
+constexpr bool has_destination(StringStep step) { return step != StringStep::Load; }
 
 /// Index of the operand of this kind, or 4.
 unsigned operand_of(const cpu::Instruction& insn, cpu::OperandKind kind);

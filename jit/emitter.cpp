@@ -242,7 +242,8 @@ void Emitter::choose_charge() {
     const Treatment treatment = plan.instructions[i].treatment;
     const bool is_plain = treatment == Treatment::Nothing || treatment == Treatment::Identical ||
                           treatment == Treatment::Address || treatment == Treatment::Push ||
-                          treatment == Treatment::Pop || treatment == Treatment::Leave;
+                          treatment == Treatment::Pop || treatment == Treatment::Leave ||
+                          treatment == Treatment::String || treatment == Treatment::Direction;
     if (!is_plain) return;
   }
 }
@@ -274,6 +275,8 @@ void Emitter::emit_instruction(size_t i) {
     case Treatment::Push: return emit_push(i);
     case Treatment::Pop: return emit_pop(i);
     case Treatment::Leave: return emit_leave(i);
+    case Treatment::String: return emit_string(i);
+    case Treatment::Direction: return emit_direction(i);
     case Treatment::Jump: return emit_jump(i);
     case Treatment::JumpIf: return emit_jump_if(i);
     case Treatment::Count: return emit_count(i);

@@ -211,6 +211,11 @@ class Emitter {
   void load_register(const Gpq& to, const HostMemory& from, unsigned bytes);
   void write_guest(unsigned guest, const Gpq& from, unsigned bytes);
 
+  // ---- translate_string.cpp --------------------------------------------------------------------
+  void emit_string(size_t i);
+  void emit_steps(const cpu::Instruction& insn);
+  void emit_direction(size_t i);
+
   // ---- translate_branch.cpp --------------------------------------------------------------------
   void emit_jump(size_t i);
   void emit_jump_if(size_t i);
@@ -223,6 +228,7 @@ class Emitter {
   void emit_return_site(u64 rip);
   void note_branch();
   void check_canonical(size_t i);
+  void check_target_fits(size_t i);
   u64 relative_target(size_t i) const;
   /// What must be in order before control leaves the block.
   void settle();

@@ -68,6 +68,8 @@ bool runs_on(Treatment treatment) {
     case Treatment::Push:
     case Treatment::Pop:
     case Treatment::Leave:
+    case Treatment::String:
+    case Treatment::Direction:
       return true;
     default:
       return false;

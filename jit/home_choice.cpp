@@ -59,6 +59,10 @@ Uses uses_of(std::span<const Instruction> block, const BlockPlan& plan) {
       case Treatment::Return:
         uses.pin(RSP);
         break;
+      case Treatment::String:
+        uses.pin(RSI);
+        uses.pin(RDI);
+        break;
       default:
         break;
     }

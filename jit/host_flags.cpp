@@ -1,5 +1,7 @@
 #include "jit/host_flags.h"
 
+#include <cpuid.h>
+
 #include <array>
 #include <bit>
 
@@ -69,12 +71,19 @@ bool is_shift(u16 mnemonic) {
   }
 }
 
+/// Not among the names that every compiler's __builtin_cpu_supports takes.
+bool has_lzcnt() {
+  constexpr u32 kExtendedFeatures = 0x8000'0001;
+  u32 eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid(kExtendedFeatures, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_LZCNT) != 0;
+}
+
 }  // namespace
 
 HostFlags HostFlags::probe() {
   HostFlags host;
   constexpr std::array<u64, 6> kValues = {1, 0x80, 0x1234'5678, 0x8000'0001, 0xffff'fff0, 0x55};
-  const bool has_bmi = __builtin_cpu_supports("bmi") != 0 && __builtin_cpu_supports("lzcnt") != 0;
+  const bool has_bmi = __builtin_cpu_supports("bmi") != 0 && has_lzcnt();
   for (const u64 a : kValues) {
     for (const u64 b : kValues) {
       for (const u64 before : {u64{0}, rflags::kArithmetic}) {

@@ -59,6 +59,8 @@ enum class Word : unsigned {
   CountMask64,
   SignMask,    ///< For PEXT: the sign of 64 bits.
   AdjustMask,  ///< For PEXT and PDEP: LAHF's byte without AF.
+  DirectionMask,  ///< For PEXT: DF among the system flags,
+  OtherFlagsMask, ///< for PEXT and PDEP: all but it.
   LinkNumber,  ///< Which jump asks for its target; which block was left.
   BranchBlock, ///< The block whose RET or indirect JMP came last.
   Spare,       ///< A value that must outlive the scratch registers for a moment.

@@ -52,6 +52,7 @@ void Emitter::emit_jump(size_t i) {
     return;
   }
   emit_target(i);
+  check_target_fits(i);
   settle_keeping_target();
   note_branch();
   emit_indirect(false);
@@ -157,6 +158,14 @@ void Emitter::check_canonical(size_t i) {
   unless_rcx_zero([&] { tail_jumps_.push_back({jump_placeholder(), place_of(i)}); });
 }
 
+/// 16-bit code may name a target of 32 bits. One beyond 64 KiB is the interpreter's: #GP.
+void Emitter::check_target_fits(size_t i) {
+  if (request_->block[i].width <= code_bytes()) return;
+  a_.rorx(x86::ecx, x86::r14d, 16);
+  a_.movzx(x86::ecx, x86::cx);
+  unless_rcx_zero([&] { tail_jumps_.push_back({jump_placeholder(), place_of(i)}); });
+}
+
 void Emitter::settle_keeping_target() {
   if (!now_.adjust_is_stale && !now_.x87_note.is_pending) return leave_homes();
   const Mem spare = ptr(x86::r15, word_offset(Word::Spare));
@@ -191,6 +200,7 @@ void Emitter::emit_call(size_t i) {
   const Mem spare = ptr(x86::r15, word_offset(Word::SpareTarget));
   if (!is_direct) {
     emit_target(i);
+    check_target_fits(i);
     check_canonical(i);
     a_.mov(spare, x86::r14);
   }
@@ -213,6 +223,7 @@ void Emitter::emit_return(size_t i) {
   const cpu::Instruction& insn = request_->block[i];
   const HostMemory from = emit_access(i, request_->plan.instructions[i].uses[0]);
   load_register(x86::r14, from, insn.width);
+  check_target_fits(i);
   out_.stack_released = static_cast<u32>(insn.width + (insn.immediate & 0xffff));
   move_stack(static_cast<i32>(out_.stack_released));
   settle_keeping_target();

@@ -35,6 +35,7 @@ void Emitter::store_register(const HostMemory& to, const Gpq& from, unsigned byt
   const Mem place = mem(to);
   note_site(true);
   switch (bytes) {
+    case 1: a_.mov(place, from.r8()); break;
     case 2: a_.mov(place, from.r16()); break;
     case 4: a_.mov(place, from.r32()); break;
     default: a_.mov(place, from); break;
@@ -45,10 +46,11 @@ void Emitter::store_register(const HostMemory& to, const Gpq& from, unsigned byt
 void Emitter::load_register(const Gpq& to, const HostMemory& from, unsigned bytes) {
   note_site(false);
   switch (bytes) {
+    case 1:
     case 2: {
-      Mem word = mem(from);
-      word.setSize(2);
-      a_.movzx(to.r32(), word);
+      Mem place = mem(from);
+      place.setSize(bytes);
+      a_.movzx(to.r32(), place);
       break;
     }
     case 4: a_.mov(to.r32(), mem(from)); break;
@@ -56,11 +58,17 @@ void Emitter::load_register(const Gpq& to, const HostMemory& from, unsigned byte
   }
 }
 
-/// As the processor writes registers: 32 bits clear the upper half, 16 bits keep the rest.
+/// As the processor writes registers: 32 bits clear the upper half, fewer keep the rest.
 void Emitter::write_guest(unsigned guest, const Gpq& from, unsigned bytes) {
   const bool has_home = home_[guest] != kNoHome;
   const Gpq home = has_home ? x86::gpq(home_[guest]) : x86::rcx;
-  if (bytes == 2) {
+  if (bytes == 1) {
+    if (has_home) {
+      a_.mov(home.r8(), from.r8());
+    } else {
+      a_.mov(x86::byte_ptr(x86::r15, gpr_offset(guest)), from.r8());
+    }
+  } else if (bytes == 2) {
     if (has_home) {
       a_.mov(home.r16(), from.r16());
     } else {

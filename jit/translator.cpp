@@ -91,6 +91,8 @@ Result<void, Error> Translator::Impl::set_up() {
   word(Word::CountMask) = 31;
   word(Word::CountMask64) = 63;
   word(Word::SignMask) = u64{1} << 63;
+  word(Word::DirectionMask) = rflags::DF;
+  word(Word::OtherFlagsMask) = ~rflags::DF;
   word(Word::AdjustMask) = 0xef;
   word(Word::SizeMask) = 0x3ff;
   word(Word::CopyMask) = mmu::ShadowTlb::kCopies - 1;

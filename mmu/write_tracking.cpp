@@ -64,12 +64,26 @@ bool WriteTracking::touches_code(PhysAddr address, u64 size) const {
          (group->code_lines[page % kGroupPages] & lines_of(address, size)) != 0;
 }
 
+/// Counts a store beside code. Losing the code helps only where nothing else tracks the page.
+bool WriteTracking::is_one_too_many(PhysAddr address) {
+  if (!is_tracked_for_code_alone(address)) return false;
+  Group& group = group_of(address.page_number());
+  const u64 page = address.page_number() % kGroupPages;
+  if (++group.beside[page] < kStoresBesideCode << group.losses[page]) return false;
+  group.beside[page] = 0;
+  if (group.losses[page] < kMostDoublings) ++group.losses[page];
+  return true;
+}
+
 void WriteTracking::notify(PhysAddr address, u64 size) {
   for (unsigned i = 0; i < kTrackReasons; ++i) {
     const TrackReason reason = static_cast<TrackReason>(i);
     // Asked anew for each reason: an observer may have ended another one's interest.
     if (!is_tracked_for(address, reason) || !observers_[i]) continue;
-    if (reason == TrackReason::Code && !touches_code(address, size)) continue;
+    if (reason == TrackReason::Code && !touches_code(address, size)) {
+      if (is_one_too_many(address)) observers_[i](address.page(), kPageSize);
+      continue;
+    }
     observers_[i](address, size);
   }
 }

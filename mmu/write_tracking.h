@@ -7,7 +7,8 @@
 // TLB, so its stores take the slow path, and the slow path asks here. DMA goes through the same
 // door.
 //
-// Code is tracked per 64-byte line, so that data beside code costs a slow store, not a lost block.
+// Code is tracked per 64-byte line, so that data beside code costs a slow store, not a lost block. Where such
+// stores become many the code is lost after all: it may be long dead. If it comes back it is given more of them.
 
 #include <algorithm>
 #include <array>
@@ -64,7 +65,7 @@ class WriteTracking {
   bool touches_code(PhysAddr address, u64 size) const;
 
   /// Called by every store to a tracked page after the bytes changed. Code observers hear of it
-  /// only if a line with code was touched.
+  /// only if a line with code was touched, or of the whole page if this was one store beside its code too many.
   void notify(PhysAddr address, u64 size);
 
   /// Called with each page that becomes tracked, so that writable TLB entries for it go.
@@ -72,9 +73,15 @@ class WriteTracking {
 
  private:
   static constexpr u64 kGroupPages = 4096;
+  /// Stores beside the code of a page before it is lost for the first time: they take about as long as
+  /// translating a page's worth of code. Twice as many each time after that.
+  static constexpr u32 kStoresBesideCode = 1024;
+  static constexpr u8 kMostDoublings = 12;
   struct Group {
     std::array<u8, kGroupPages> reasons{};      // One bit a reason, by page number.
     std::array<u64, kGroupPages> code_lines{};  // Lines with code.
+    std::array<u32, kGroupPages> beside{};      // Stores beside code since it was lost last,
+    std::array<u8, kGroupPages> losses{};       // and how often that was.
   };
 
   const Group* find_group(u64 page) const {
@@ -86,6 +93,7 @@ class WriteTracking {
     return group != nullptr ? group->reasons[page % kGroupPages] : u8{0};
   }
   Group& group_of(u64 page);
+  bool is_one_too_many(PhysAddr address);
 
   std::vector<std::unique_ptr<Group>>
       groups_;  // In groups: ROM at 4 GiB must not cost a table for all below.

@@ -33,7 +33,7 @@ u8 Assembler::pick_register(const Addressing& addressing, bool bits64) {
   }
 }
 
-void Assembler::prefixes(const Form& form) {
+void Assembler::prefixes(const Form& form, bool wide) {
   u8 made[6];
   size_t count = 0;
   const bool bits64 = form.size == CodeSize::Bits64;
@@ -41,7 +41,7 @@ void Assembler::prefixes(const Form& form) {
     static constexpr u8 kSegments[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65};
     made[count++] = kSegments[bits64 ? 4 + random_.below(2) : random_.below(6)];
   }
-  has_67_ = random_.one_in(40);
+  has_67_ = wide ? !random_.one_in(4) : random_.one_in(40);
   if (has_67_) made[count++] = 0x67;
   if (!form.vex) {
     static constexpr u8 kBytes[] = {0, 0x66, 0xf3, 0xf2};
@@ -116,7 +116,7 @@ bool Assembler::encode(const Form& form, const Addressing& addressing, std::vect
   fixup_ = {};
   rex_ = 0;
   const bool bits64 = form.size == CodeSize::Bits64;
-  prefixes(form);
+  prefixes(form, addressing.wide);
   const u8 reg = form.fixed_reg >= 0 ? static_cast<u8>(form.fixed_reg) : pick_register(addressing, bits64);
   const u8 rm = form.fixed_rm >= 0 ? static_cast<u8>(form.fixed_rm) : pick_register(addressing, bits64);
   const u8 in_opcode = form.register_in_opcode ? pick_register(addressing, bits64) : u8{0};

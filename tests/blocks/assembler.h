@@ -17,6 +17,7 @@ struct Addressing {
   u8 frame = RBP;                              ///< Into the stack.
   u32 absolute = 0;                            ///< Offset of the window, for addresses without registers.
   bool absolute_is_linear = false;             ///< The distance from RIP leads to it: 64-bit code.
+  bool wide = false;                           ///< 16-bit code as compilers make it: with offsets of 32 bits.
 };
 
 class Assembler {
@@ -30,7 +31,7 @@ class Assembler {
   const Fixup& fixup() const { return fixup_; }
 
  private:
-  void prefixes(const differential::Form& form);
+  void prefixes(const differential::Form& form, bool wide);
   void memory(const differential::Form& form, const Addressing& addressing, u8 reg);
   void memory16(const Addressing& addressing, u8 reg);
   void displacement(unsigned bytes);

@@ -111,6 +111,7 @@ void BlockGenerator::choose_roles() {
     roles_.pointers = {RBX, RSI, RDI};
     roles_.small = {RCX};
     roles_.free = {RAX, RDX};
+    roles_.wide = random_.one_in(3);
   } else {
     roles_.pointers = {RSI, RDI};
     roles_.free = {RAX, RDX};
@@ -206,7 +207,7 @@ void BlockGenerator::procedure() {
   has_procedure_ = false;
   section_ = 1;
   for (u64 n = random_.below(4); n > 0; --n) instruction();
-  add({0xc3});
+  ret();
   section_ = 0;
 }
 

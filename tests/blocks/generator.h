@@ -57,6 +57,7 @@ class BlockGenerator {
   void load_address(u8 reg, int target, i64 addend);
   void near_branch(std::initializer_list<u64> opcode, int target);
   void short_branch(u8 opcode, int target);
+  void ret();
 
   // generator_system.cpp: callouts
   void user_callout();

@@ -58,11 +58,18 @@ void BlockGenerator::near_branch(std::initializer_list<u64> opcode, int target) 
   Item item;
   item.id = next_id_[section_]++;
   item.section = section_;
+  if (roles_.wide) item.bytes.push_back(0x66);
   for (u64 byte : opcode) item.bytes.push_back(static_cast<u8>(byte));
-  const u8 bytes = bits16() ? 2 : 4;
+  const u8 bytes = bits16() && !roles_.wide ? 2 : 4;
   item.fixups.push_back({Fixup::Kind::Relative, static_cast<u8>(item.bytes.size()), bytes, 0, false, target, 0});
   item.bytes.resize(item.bytes.size() + bytes);
   block_.items.push_back(std::move(item));
+}
+
+/// As wide as the calls are, mostly.
+void BlockGenerator::ret() {
+  if (bits16() && roles_.wide != random_.one_in(16)) add({0x66, 0xc3});
+  else add({0xc3});
 }
 
 void BlockGenerator::forward_branch() {
@@ -115,7 +122,7 @@ void BlockGenerator::call_over() {
   short_branch(0xeb, start + 3 + inside);
   for (int i = 0; i < inside; ++i) instruction();
   if (random_.one_in(4)) add({0xc2, random_.below(3) * 8, 0});
-  else add({0xc3});
+  else ret();
 }
 
 void BlockGenerator::push_pop() {
@@ -142,10 +149,13 @@ void BlockGenerator::load_immediate(u8 reg, u32 value) {
 }
 
 void BlockGenerator::load_address(u8 reg, int target, i64 addend) {
-  const u8 bytes = bits16() ? 2 : 4;
+  // The upper half stays what it was now and then.
+  const bool wide = roles_.wide && !random_.one_in(10);
+  const u8 bytes = bits16() && !wide ? 2 : 4;
   Item item;
   item.id = next_id_[section_]++;
   item.section = section_;
+  if (wide) item.bytes.push_back(0x66);
   if ((reg & 8) != 0) item.bytes.push_back(0x41);
   item.bytes.push_back(static_cast<u8>(0xb8 | (reg & 7)));
   item.fixups.push_back({Fixup::Kind::Absolute, static_cast<u8>(item.bytes.size()), bytes, 0, false, target, addend});
@@ -177,13 +187,15 @@ void BlockGenerator::indirect() {
     case 0:
       // Through the stack.
       if (rex != 0) add({0x41, u64{0x50} | (reg & 7)});
+      else if (roles_.wide) add({0x66, u64{0x50} | reg});
       else add({u64{0x50} | reg});
-      if (random_.one_in(2)) add({0xc3});
+      if (random_.one_in(2)) ret();
       else if (bits64()) add({0xff, call ? 0x14u : 0x24u, 0x24});
-      else add({0xc3});
+      else ret();
       break;
     default:
       if (rex != 0) add({0x41, 0xff, modrm});
+      else if (roles_.wide) add({0x66, 0xff, modrm});
       else add({0xff, modrm});
       break;
   }
@@ -202,15 +214,15 @@ void BlockGenerator::unbalanced() {
       const u64 step = random_.below(8);
       if (bits64()) add({0x48, 0x83, 0x04, 0x24, step});
       else if (!bits16()) add({0x83, 0x04, 0x24, step});
-      add({0xc3});
+      ret();
       break;
     }
-    case 2: add({0xc3}); break;
+    case 2: ret(); break;
     default: {  // Two returns for one call.
       load_address(roles_.free[0], next_id_[section_] + 5, 0);
       add({u64{0x50} | (roles_.free[0] & 7)});
       near_branch({0xe8}, next_id_[section_] + 1);
-      add({0xc3});
+      ret();
       break;
     }
   }
@@ -222,7 +234,15 @@ void BlockGenerator::string() {
   const u64 opcode = kOpcodes[random_.below(sizeof kOpcodes)];
   const u64 repeat = random_.one_in(4) ? 0xf2 : 0xf3;
   switch (random_.below(5)) {
-    case 0: add({opcode}); break;
+    case 0:
+      // Both ways.
+      if (random_.one_in(6)) add({0xfd});
+      for (u64 n = 1 + random_.below(3); n > 0; --n) {
+        if (random_.one_in(3)) add({random_.one_in(3) ? 0x64u : bits64() ? 0x48u : 0x66u, opcode});
+        else add({opcode});
+      }
+      if (random_.one_in(2)) add({0xfc});
+      break;
     case 1: if (bits64()) add({repeat, 0x48, opcode}); else add({0x66, repeat, opcode}); break;
     case 2: if (bits64()) add({repeat, opcode}); else add({repeat, 0x64, opcode}); break;
     default: add({repeat, opcode}); break;

@@ -227,15 +227,16 @@ TEST_CASE("translator: a handler called from a block may write over the rest of 
   enter_long(twins);
   twins.put(kCode, code64(kCode, [](Assembler& a) {
     const asmjit::Label top = a.newLabel(), patched = a.newLabel();
-    a.mov(ecx, 500);
+    a.mov(esi, 500);
     a.bind(top);
     a.lea(rdi, ptr(patched, 1));
-    a.mov(eax, ecx);
-    a.stosd();
+    a.mov(eax, esi);
+    a.mov(ecx, 1);
+    a.rep().stosd();
     a.bind(patched);
     a.mov(edx, 0x11111111);
     a.add(rbp, rdx);
-    a.dec(ecx);
+    a.dec(esi);
     a.jnz(top);
     a.hlt();
   }));

@@ -18,7 +18,7 @@ using Bytes = std::vector<u8>;
 T treatment(TestCpu& test, const Bytes& bytes) {
   const std::vector<cpu::Instruction> block = decode_all(test, bytes);
   REQUIRE(block.size() == 1);
-  return plan_block(block, Mode::of(test.cpu), 0x10000, {}).instructions[0].treatment;
+  return plan_block(block, Mode::of(test.cpu), 0x1000, {}).instructions[0].treatment;
 }
 
 struct Machine {
@@ -98,17 +98,25 @@ TEST_CASE("treatment: where hosts differ or an operand says how far, the handler
   CHECK(what({0x0f, 0xa3, 0xd8}) == T::Identical);            // bt eax, ebx
   CHECK(what({0x0f, 0xa3, 0x18}) == T::Callout);              // bt [eax], ebx
   CHECK(what({0x0f, 0xba, 0x20, 0x03}) == T::Identical);      // bt dword [eax], 3
-  CHECK(what({0xa5}) == T::Callout);                          // movsd, the string
+  CHECK(what({0xa5}) == T::String);                           // movsd, the string
+  CHECK(what({0xf3, 0xa5}) == T::Callout);                    // rep movsd
+  CHECK(what({0xa6}) == T::String);                           // cmpsb
+  CHECK(what({0xf2, 0xae}) == T::Callout);                    // repne scasb
+  CHECK(what({0xfc}) == T::Direction);                        // cld
   CHECK(what({0xf2, 0x0f, 0x10, 0xc1}) == T::Identical);      // movsd xmm0, xmm1
   CHECK(what({0x37}) == T::Callout);                          // aaa
 }
 
-TEST_CASE("treatment: branches whose operand size is not that of the code are the interpreter's") {
+TEST_CASE("treatment: branches whose operand size is not that of the code, and which may wrap, are the interpreter's") {
   Machine what32(32);
   CHECK(what32({0x66, 0x75, 0x00}) == T::Interpret);
   CHECK(what32({0x66, 0xc3}) == T::Interpret);
   Machine what16(16);
-  CHECK(what16({0x66, 0xe8, 0, 0, 0, 0}) == T::Interpret);
+  CHECK(what16({0x66, 0xe8, 0, 0, 0, 0}) == T::Call);
+  CHECK(what16({0x66, 0xe8, 0xf9, 0xef, 0, 0}) == T::Call);       // To ffff.
+  CHECK(what16({0x66, 0xe8, 0xfa, 0xef, 0, 0}) == T::Interpret);  // Beyond.
+  CHECK(what16({0x66, 0xeb, 0x80}) == T::Jump);
+  CHECK(what16({0x66, 0xc3}) == T::Return);
   CHECK(what16({0xe8, 0, 0}) == T::Call);
 }
 
@@ -175,10 +183,10 @@ TEST_CASE("treatment: accesses through odd segments are the interpreter's, and s
   CHECK(plan.instructions.size() == 2);
 }
 
-TEST_CASE("treatment: segments of 64 KiB are checked for 16-bit offsets only") {
+TEST_CASE("treatment: segments of 64 KiB are checked, whatever the address size") {
   Machine what(16);
   CHECK(what({0x8b, 0x07}) == T::Identical);              // mov ax, [bx]
-  CHECK(what({0x67, 0x8b, 0x03}) == T::Interpret);        // mov ax, [ebx]
+  CHECK(what({0x67, 0x8b, 0x03}) == T::Identical);        // mov ax, [ebx]
   CHECK(what({0x2e, 0x8b, 0x07}) == T::Identical);        // mov ax, cs:[bx]
   CHECK(what({0x2e, 0x89, 0x07}) == T::Interpret);        // Real mode may, which is rare.
 }

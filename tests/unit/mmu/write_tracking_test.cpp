@@ -53,6 +53,32 @@ TEST_CASE("write_tracking: code observers hear only of lines that hold code") {
   CHECK(told == 3);
 }
 
+TEST_CASE("write_tracking: many stores beside code end in the whole page's, later and later") {
+  WriteTracking tracking;
+  unsigned losses = 0;
+  tracking.set_observer(TrackReason::Code, [&](PhysAddr address, u64 size) {
+    CHECK(address.value == 0x7000);
+    CHECK(size == kPageSize);
+    ++losses;
+    tracking.untrack_code(PhysAddr(0x7000));
+  });
+  const auto stores_until_loss = [&] {
+    tracking.track_code(PhysAddr(0x7040), 16);
+    u64 stores = 0;
+    for (const unsigned before = losses; losses == before && stores < 1'000'000; ++stores) tracking.notify(PhysAddr(0x7800), 4);
+    return stores;
+  };
+  const u64 first = stores_until_loss();
+  CHECK(first > 100);
+  CHECK(stores_until_loss() == 2 * first);
+  CHECK(stores_until_loss() == 4 * first);
+  // Where somebody else tracks the page nothing would be won.
+  tracking.track_code(PhysAddr(0x7040), 16);
+  tracking.track(PhysAddr(0x7000), TrackReason::Display);
+  for (unsigned i = 0; i < 100'000; ++i) tracking.notify(PhysAddr(0x7800), 4);
+  CHECK(losses == 3);
+}
+
 TEST_CASE("write_tracking: lines of several blocks add up, and untracking forgets them all") {
   WriteTracking tracking;
   tracking.track_code(PhysAddr(0x7000), 1);
