@@ -121,7 +121,7 @@ void Emitter::emit_site_check(size_t i, MissInfo info, bool folds, Miss& miss) {
   const u16 number = static_cast<u16>(2 * (next + request_->loops * kShare) + info.write);
   next = static_cast<u16>((next + 1) % kShare);
   const u64 address = request_->linear.value + (request_->plan.instructions[i].rip - request_->rip);
-  out_.tlb_sites.push_back({number, static_cast<u16>(address & kPageOffsetMask)});
+  draft_.tlb_sites.push_back({number, static_cast<u16>(address & kPageOffsetMask)});
   miss.site = tlb_.sites + static_cast<i32>(number * sizeof(mmu::ShadowTlb::Site));
   a_.mov(x86::r13, ptr(x86::r15, miss.site));
   const Mem added = miss.is_direct ? ptr(x86::r13, x86::gpq(home_[form.base]), 0, static_cast<i32>(form.displacement))
@@ -241,8 +241,8 @@ HostMemory Emitter::emit_access(size_t i, const MemoryUse& use, bool spares_r14)
 }
 
 void Emitter::note_site(bool is_store) {
-  out_.memory_sites.push_back({here(), is_store});
-  if (is_suspect_) out_.faults.push_back({here(), static_cast<u32>(place_of(at_hand_))});
+  draft_.memory_sites.push_back({here(), is_store});
+  if (is_suspect_) draft_.faults.push_back({here(), static_cast<u32>(place_of(at_hand_))});
   is_suspect_ = false;
 }
 

@@ -102,9 +102,36 @@ void BlockTable::kill(TranslatedBlock& block) {
   }
 }
 
+size_t BlockTable::kill_touched(u64 page_number, u64 begin, u64 end) {
+  const auto found = pages_.find(page_number);
+  if (found == pages_.end() || !found->second.bytes.touches(begin, end)) return 0;
+  size_t killed = 0;
+  for (size_t i = 0; i < found->second.blocks.size();) {
+    const OnPage& one = found->second.blocks[i];
+    if (one.begin >= end || one.end <= begin) {
+      ++i;
+      continue;
+    }
+    ++killed;
+    const bool is_last = found->second.blocks.size() == 1;
+    kill(*one.block);
+    if (is_last) return killed;  // The page went with it.
+  }
+  if (killed == 0) {
+    // Only dead blocks had these bytes.
+    Page& page = found->second;
+    page.bytes.clear();
+    for (const OnPage& one : page.blocks) page.bytes.add(one.begin, one.end);
+  }
+  return killed;
+}
+
 void BlockTable::join_page(TranslatedBlock& block, u64 page_number) {
   Page& page = pages_[page_number];
-  page.blocks.push_back(&block);
+  const TranslatedBlock::Part part = block.part_in(page_number);
+  const u64 begin = part.first.page_offset();
+  page.blocks.push_back({&block, static_cast<u16>(begin), static_cast<u16>(begin + part.bytes)});
+  page.bytes.add(begin, begin + part.bytes);
   page.lines.add(lines_in(block, page_number));
 }
 
@@ -112,7 +139,7 @@ void BlockTable::leave_page(TranslatedBlock& block, u64 page_number) {
   const auto page = pages_.find(page_number);
   if (page == pages_.end()) return;
   page->second.lines.remove(lines_in(block, page_number));
-  std::erase(page->second.blocks, &block);
+  std::erase_if(page->second.blocks, [&](const OnPage& on_page) { return on_page.block == &block; });
   if (page->second.blocks.empty()) pages_.erase(page);
 }
 

@@ -17,6 +17,7 @@
 
 #include "jit/code_cache.h"
 #include "jit/emitter.h"
+#include "mmu/byte_cover.h"
 #include "mmu/line_counts.h"
 
 namespace doppel::jit {
@@ -92,11 +93,19 @@ class BlockTable {
   void link(TranslatedBlock& from, u8 which, TranslatedBlock& to, u32 entry);
   /// Forgets a block; its host code is not freed. `on_death` has been called with it.
   void kill(TranslatedBlock& block);
+  /// Kills the blocks that came from bytes [begin, end) of a page. How many.
+  size_t kill_touched(u64 page_number, u64 begin, u64 end);
   /// Kills the blocks of a region and frees them: nothing may be running.
   void free_region(unsigned region);
   void free_all();
 
-  const std::vector<TranslatedBlock*>* on_page(u64 page_number) const {
+  /// A block with the bytes of one page that it came from: offsets [begin, end).
+  struct OnPage {
+    TranslatedBlock* block;
+    u16 begin;
+    u16 end;
+  };
+  const std::vector<OnPage>* on_page(u64 page_number) const {
     const auto found = pages_.find(page_number);
     return found == pages_.end() ? nullptr : &found->second.blocks;
   }
@@ -130,8 +139,9 @@ class BlockTable {
   void remove(const TranslatedBlock& block);
 
   struct Page {
-    std::vector<TranslatedBlock*> blocks;
+    std::vector<OnPage> blocks;
     mmu::LineCounts lines;
+    mmu::ByteCover bytes;
   };
   static u64 lines_in(const TranslatedBlock& block, u64 page_number) {
     const TranslatedBlock::Part part = block.part_in(page_number);

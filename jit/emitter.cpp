@@ -1,6 +1,7 @@
 #include "jit/emitter.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "cpu/instruction_table.h"
 
@@ -97,6 +98,11 @@ void Emitter::begin(const EmitRequest& request) {
   tail_jumps_.clear();
   budget_jumps_.clear();
   ways_back_.clear();
+  draft_.faults.clear();
+  draft_.callouts.clear();
+  draft_.instruction_offsets.clear();
+  draft_.memory_sites.clear();
+  draft_.tlb_sites.clear();
   out_.begin = here();
   const size_t count = request.plan.instructions.size();
   out_.last_rip = request.plan.instructions[count - 1].rip;
@@ -133,7 +139,15 @@ EmittedBlock Emitter::emit(const EmitRequest& request) {
     emit_body();
   }
   emit_cold();
+  return finish();
+}
+
+EmittedBlock Emitter::finish() {
   out_.end = here();
+  out_.faults.assign(draft_.faults.begin(), draft_.faults.end());
+  out_.callouts.assign(std::make_move_iterator(draft_.callouts.begin()), std::make_move_iterator(draft_.callouts.end()));
+  out_.instruction_offsets.assign(draft_.instruction_offsets.begin(), draft_.instruction_offsets.end());
+  out_.tlb_sites.assign(draft_.tlb_sites.begin(), draft_.tlb_sites.end());
   return std::move(out_);
 }
 
@@ -144,7 +158,7 @@ void Emitter::emit_body() {
   group_at_hand_ = -1;
   ended_ = false;
   for (size_t i = 0; i < count && !ended_; ++i) {
-    out_.instruction_offsets.push_back(here() - out_.begin);
+    draft_.instruction_offsets.push_back(here() - out_.begin);
     at_hand_ = i;
     is_suspect_ = false;
     TailState& tail = tail_states_[place_of(i)];
@@ -306,7 +320,7 @@ void Emitter::emit_callout(size_t i) {
   emit_x87_pointers();
   a_.mov(x86::rcx, reinterpret_cast<u64>(record.get()));
   a_.call(stubs_.callout);
-  out_.callouts.push_back(std::move(record));
+  draft_.callouts.push_back(std::move(record));
   group_at_hand_ = -1;
   now_.vectors_ready = now_.x87_ready = false;
   now_.adjust_is_stale = false;
@@ -359,7 +373,7 @@ void Emitter::emit_cold() {
     const i32 distance = static_cast<i32>(tail_of(jump.place) - (jump.jump + 4));
     std::memcpy(a_.bufferData() + jump.jump, &distance, sizeof distance);
   }
-  for (FaultSite& site : out_.faults) site.cold = tail_of(site.cold);  // Until now: the place.
+  for (FaultSite& site : draft_.faults) site.cold = tail_of(site.cold);  // Until now: the place.
   for (const BudgetJump& budget : budget_jumps_) {
     patch_here(budget.jump);
     const size_t i = instruction_at(budget.place);

@@ -69,7 +69,6 @@ struct EmittedBlock {
   std::vector<FaultSite> faults;
   std::vector<std::unique_ptr<CalloutRecord>> callouts;
   std::vector<u32> instruction_offsets;
-  std::vector<MemorySite> memory_sites;
   struct SiteUse {
     u16 number = 0;       ///< Of the ShadowTlb::Site,
     u16 page_offset = 0;  ///< and where in its page the instruction is that uses it.
@@ -102,6 +101,8 @@ class Emitter {
 
   /// Emits at the assembler's position. The caller has made sure of `bytes_needed` bytes.
   EmittedBlock emit(const EmitRequest& request);
+  /// Where the block emitted last touches guest memory; offsets as in EmittedBlock.
+  const std::vector<MemorySite>& memory_sites() const { return draft_.memory_sites; }
   static size_t bytes_needed(size_t instructions, bool loops) { return (512 + instructions * 420) * (loops ? 2 : 1); }
 
  private:
@@ -110,6 +111,7 @@ class Emitter {
 
   // ---- emitter.cpp: the frame of a block -------------------------------------------------------
   void begin(const EmitRequest& request);
+  EmittedBlock finish();
   void emit_entries();
   void emit_page_check(LinearAddr address, u32 fetch_id);
   void emit_body();
@@ -296,6 +298,15 @@ class Emitter {
   const EmitRequest* request_ = nullptr;
   TlbOffsets tlb_{};
   EmittedBlock out_;
+  /// Lists of `out_` while they grow: their room is used again and again.
+  struct Draft {
+    std::vector<FaultSite> faults;
+    std::vector<std::unique_ptr<CalloutRecord>> callouts;
+    std::vector<u32> instruction_offsets;
+    std::vector<MemorySite> memory_sites;
+    std::vector<EmittedBlock::SiteUse> tlb_sites;
+  };
+  Draft draft_;
   boost::container::static_vector<Group, 16> groups_;
   size_t at_hand_ = 0;          ///< The instruction.
   bool is_suspect_ = false;     ///< The access to come may fault on the host.

@@ -89,7 +89,7 @@ void Emitter::emit_with_operands(size_t i, OperandSetup& setup, const std::optio
   }
   a_.embed(bytes, size);
   const bool may_fault = is_division(insn) || (memory.has_value() && uses_vectors(insn));
-  if (may_fault) out_.faults.push_back({at, static_cast<u32>(place_of(i))});
+  if (may_fault) draft_.faults.push_back({at, static_cast<u32>(place_of(i))});
   for (const OperandSetup::Passage& passage : setup.passages) {
     if (!passage.stored) continue;
     if (home_[passage.guest] == kNoHome) {

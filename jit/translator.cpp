@@ -163,7 +163,8 @@ ExitReason Translator::Impl::run(u64 budget) {
         pending_ = {};
         continue;
       }
-      if (had_none && hot_.contains(found->physical) && !interpreter_.is_straddling(*found)) {
+      const bool is_new = found->runs == 0;
+      if (had_none && is_new && hot_.contains(found->physical) && !interpreter_.is_straddling(*found)) {
         record_trace(mode);
         pending_ = {};
         continue;
@@ -441,11 +442,11 @@ TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, bool
   track(inserted);
   count(inserted, static_cast<u64>(clock_ns() - began));
   if (options_.verify) check_block(inserted);
-  inserted.code.memory_sites = {};  // Nobody else asks.
   if (listing_sink) listing_sink(listing_of(inserted, trace));
   return &inserted;
 }
 
+/// Of the block that was emitted last.
 void Translator::Impl::check_block(const TranslatedBlock& block) {
   VerifierRules rules;
   rules.code_begin = cache_.address(0);
@@ -453,7 +454,7 @@ void Translator::Impl::check_block(const TranslatedBlock& block) {
   rules.is_entry = [this](u64 address) { return cache_.contains(address) && cache_.offset_of(address) < CodeCache::kStubBytes; };
   rules.state_low = -kStateBias;
   rules.state_high = static_cast<i64>(reinterpret_cast<const u8*>(&cpu_ + 1) - reinterpret_cast<const u8*>(&cpu_.state)) - kStateBias;
-  std::vector<MemorySite> sites = block.code.memory_sites;
+  std::vector<MemorySite> sites = emitter_->memory_sites();
   for (MemorySite& site : sites) site.offset -= block.code.begin;
   const auto violation = verify_block({cache_.writable(block.code.begin), block.code.end - block.code.begin},
                                       cache_.address(block.code.begin), sites, rules);
@@ -461,21 +462,9 @@ void Translator::Impl::check_block(const TranslatedBlock& block) {
 }
 
 void Translator::Impl::code_changed(PhysAddr address, u64 size) {
-  const u64 page = address.page_number();
-  if ((blocks_.lines_on(page) & mmu::WriteTracking::lines_of(address, size)) == 0) return;
-  const std::vector<TranslatedBlock*>* on_page = blocks_.on_page(page);
-  for (size_t i = 0; on_page != nullptr && i < on_page->size();) {
-    TranslatedBlock& block = *(*on_page)[i];
-    const TranslatedBlock::Part part = block.part_in(page);
-    if (part.first.value >= address.value + size || part.first.value + part.bytes <= address.value) {
-      ++i;
-      continue;
-    }
-    blocks_.kill(block);
-    ++statistics_.invalidated;
-    cpu_.attention = true;
-    on_page = blocks_.on_page(page);  // It goes with its last block.
-  }
+  const size_t killed = blocks_.kill_touched(address.page_number(), address.page_offset(), address.page_offset() + size);
+  statistics_.invalidated += killed;
+  if (killed != 0) cpu_.attention = true;
 }
 
 u64 Translator::Impl::lines_kept(PhysAddr page) const {
@@ -503,9 +492,10 @@ void Translator::Impl::for_each_block_at(LinearAddr address, const std::function
   const u64 physical = cpu_.mmu.memory().apply_a20(walked.value().page).value | address.page_offset();
   const auto* const on_page = blocks_.on_page(physical >> kPageShift);
   if (on_page == nullptr) return;
-  for (const TranslatedBlock* const block : *on_page) {
-    const TranslatedBlock::Part part = block->part_in(physical >> kPageShift);
-    if (physical < part.first.value || physical >= part.first.value + part.bytes) continue;
+  for (const BlockTable::OnPage& one : *on_page) {
+    const TranslatedBlock* const block = one.block;
+    const u64 offset = physical & kPageOffsetMask;
+    if (offset < one.begin || offset >= one.end) continue;
     // The bytes as they are in memory: they have not changed, or the block would be dead.
     const Trace guest = guest_of(*block);
     if (guest.covers(physical) || block->is_straddling()) visit(listing_of(*block, guest));

@@ -16,11 +16,10 @@ BlockCache::BlockCache(mmu::PhysicalMemory& memory, EngineCounters& counters, bo
 Block* BlockCache::find_slow(u64 physical, u32 mode_key) {
   const auto page = pages_.find(physical >> kPageShift);
   if (page == pages_.end()) return nullptr;
-  for (const std::unique_ptr<Block>& block : page->second.blocks) {
-    if (block->physical == physical && block->mode_key == mode_key) {
-      recent_[slot(physical, mode_key)] = block.get();
-      return block.get();
-    }
+  for (const OnPage& one : page->second.blocks) {
+    if (one.begin != (physical & kPageOffsetMask) || one.block->mode_key != mode_key) continue;
+    recent_[slot(physical, mode_key)] = one.block.get();
+    return one.block.get();
   }
   return nullptr;
 }
@@ -33,7 +32,9 @@ Block* BlockCache::insert(std::unique_ptr<Block> block) {
   memory_.tracking().track_code(PhysAddr(raw->physical), raw->size_bytes);
   PageBlocks& page = pages_[raw->physical >> kPageShift];
   page.lines.add(lines_of(*raw));
-  page.blocks.push_back(std::move(block));
+  const u64 begin = raw->physical & kPageOffsetMask;
+  page.bytes.add(begin, begin + raw->size_bytes);
+  page.blocks.push_back({std::move(block), static_cast<u16>(begin), static_cast<u16>(begin + raw->size_bytes)});
   return raw;
 }
 
@@ -41,7 +42,7 @@ void BlockCache::flush() {
   for (auto& [number, page] : pages_) {
     const PhysAddr address(number << kPageShift);
     memory_.tracking().set_code_lines(address, lines_kept(address));
-    std::move(page.blocks.begin(), page.blocks.end(), std::back_inserter(graveyard_));
+    for (OnPage& one : page.blocks) graveyard_.push_back(std::move(one.block));
   }
   pages_.clear();
   std::fill(recent_.begin(), recent_.end(), nullptr);
@@ -64,7 +65,7 @@ void BlockCache::drop(const Block& block) {
   if (page == pages_.end()) return;
   const auto& blocks = page->second.blocks;
   const auto found = std::find_if(blocks.begin(), blocks.end(),
-                                  [&](const std::unique_ptr<Block>& kept) { return kept.get() == &block; });
+                                  [&](const OnPage& kept) { return kept.block.get() == &block; });
   if (found == blocks.end()) return;
   Block*& recent = recent_[slot(block.physical, block.mode_key)];
   if (recent == &block) recent = nullptr;
@@ -76,35 +77,60 @@ void BlockCache::drop(const Block& block) {
 }
 
 void BlockCache::take_out(PageBlocks& page, size_t index) {
-  page.lines.remove(lines_of(*page.blocks[index]));
-  graveyard_.push_back(std::move(page.blocks[index]));
+  page.lines.remove(lines_of(*page.blocks[index].block));
+  graveyard_.push_back(std::move(page.blocks[index].block));
   page.blocks[index] = std::move(page.blocks.back());
   page.blocks.pop_back();
+}
+
+void BlockCache::bury_all() {
+  for (std::unique_ptr<Block>& dead : graveyard_) {
+    if (spare_.size() == kMostSpare) break;
+    spare_.push_back(std::move(dead));
+  }
+  graveyard_.clear();
+}
+
+std::unique_ptr<Block> BlockCache::blank() {
+  if (spare_.empty()) return std::make_unique<Block>();
+  std::unique_ptr<Block> block = std::move(spare_.back());
+  spare_.pop_back();
+  std::vector<Instruction> room = std::move(block->instructions);
+  *block = {};
+  block->instructions = std::move(room);
+  return block;
 }
 
 void BlockCache::written(PhysAddr address, u64 size) {
   if (keeper_ != nullptr) keeper_->code_changed(address, size);
   const auto page = pages_.find(address.page_number());
-  if (page == pages_.end()) {
-    if (keeper_ != nullptr) memory_.tracking().set_code_lines(address.page(), lines_kept(address.page()));
-    return;
+  u64 lines = lines_kept(address.page());
+  if (page != pages_.end()) {
+    kill_touched(page->second, address.page_offset(), address.page_offset() + size);
+    lines |= page->second.lines.used();
+    if (page->second.blocks.empty()) pages_.erase(page);
   }
-  PageBlocks& found = page->second;
-  const u64 first = address.value;
-  const u64 end = first + size;
-  for (size_t i = 0; i < found.blocks.size();) {
-    Block& block = *found.blocks[i];
-    if (block.physical >= end || block.physical + block.size_bytes <= first) {
+  // Lines without code must not stay marked: stores there would go on ending blocks.
+  memory_.tracking().set_code_lines(address.page(), lines);
+}
+
+void BlockCache::kill_touched(PageBlocks& page, u64 begin, u64 end) {
+  if (!page.bytes.touches(begin, end)) return;
+  bool none = true;
+  for (size_t i = 0; i < page.blocks.size();) {
+    const OnPage& one = page.blocks[i];
+    if (one.begin >= end || one.end <= begin) {
       ++i;
       continue;
     }
-    forget(block);
-    take_out(found, i);
+    none = false;
+    forget(*one.block);
+    take_out(page, i);
   }
-  // Lines without code must not stay marked: stores there would go on ending blocks.
-  const u64 lines = found.lines.used() | lines_kept(address.page());
-  if (found.blocks.empty()) pages_.erase(page);
-  memory_.tracking().set_code_lines(address.page(), lines);
+  if (!none) return;
+  // Only dead blocks had these bytes.
+  page.bytes.clear();
+  for (const OnPage& one : page.blocks) page.bytes.add(one.begin, one.end);
 }
 
 }  // namespace doppel::cpu

@@ -13,6 +13,7 @@
 
 #include "cpu/engine.h"
 #include "cpu/instruction.h"
+#include "mmu/byte_cover.h"
 #include "mmu/line_counts.h"
 #include "mmu/physical_memory.h"
 
@@ -68,30 +69,45 @@ class BlockCache {
   void set_limit(u64 instructions) { limit_ = instructions; }
   /// Grows when blocks die.
   u64 epoch() const { return epoch_; }
-  /// Frees what died while it may have been running.
-  void bury() { graveyard_.clear(); }
+  /// Takes back what died while it may have been running.
+  void bury() {
+    if (!graveyard_.empty()) bury_all();
+  }
+  /// An empty block for insert(): perhaps one that died, with its room for instructions.
+  std::unique_ptr<Block> blank();
 
  private:
   /// Instructions kept before everything is dropped; about 120 bytes each.
   static constexpr u64 kMaxInstructions = 2'000'000;
   static constexpr unsigned kSlotBits = 16;
+  static constexpr size_t kMostSpare = 256;
 
   static size_t slot(u64 physical, u32 mode_key) {
     return (physical ^ (physical >> 14) ^ (u64{mode_key} << 12)) & ((size_t{1} << kSlotBits) - 1);
   }
+  /// With the bytes of the page that it came from: offsets [begin, end).
+  struct OnPage {
+    std::unique_ptr<Block> block;
+    u16 begin;
+    u16 end;
+  };
+  struct PageBlocks {
+    std::vector<OnPage> blocks;
+    mmu::LineCounts lines;
+    mmu::ByteCover bytes;
+  };
+
   Block* find_slow(u64 physical, u32 mode_key);
   void written(PhysAddr address, u64 size);
+  void kill_touched(PageBlocks& page, u64 begin, u64 end);
   u64 lines_kept(PhysAddr page) const { return keeper_ != nullptr ? keeper_->lines_kept(page) : 0; }
   void forget(Block& block);
+  void bury_all();
 
   mmu::PhysicalMemory& memory_;
   EngineCounters& counters_;
   bool& attention_;
   std::vector<Block*> recent_;
-  struct PageBlocks {
-    std::vector<std::unique_ptr<Block>> blocks;
-    mmu::LineCounts lines;
-  };
   static u64 lines_of(const Block& block) {
     return mmu::WriteTracking::lines_of(PhysAddr(block.physical), block.size_bytes);
   }
@@ -100,6 +116,7 @@ class BlockCache {
 
   std::unordered_map<u64, PageBlocks> pages_;  // By page number.
   std::vector<std::unique_ptr<Block>> graveyard_;
+  std::vector<std::unique_ptr<Block>> spare_;
   CodeKeeper* keeper_ = nullptr;
   u64 limit_ = kMaxInstructions;
   u64 instructions_ = 0;

@@ -180,7 +180,7 @@ Block* Interpreter::decode_block(u64 physical, const u8* page) {
     if (insn.ends_block) break;
   }
   if (count == 0) return nullptr;
-  auto block = std::make_unique<Block>();
+  std::unique_ptr<Block> block = cache_.blank();
   block->physical = physical;
   block->mode_key = mode;
   block->count = count;

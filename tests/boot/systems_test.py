@@ -146,7 +146,8 @@ def memtest_short(_work):
 
 
 # How a hard disk is attached.
-DISKS = {"ide": lambda disk: ["-hda", disk]}
+DISKS = {"ide": lambda disk: ["-hda", disk],
+         "virtio": lambda disk: ["-drive", f"file={disk},if=virtio"]}
 
 NUMBERS = 6_000_000  # 46 MB when written down.
 
@@ -186,6 +187,10 @@ def debian_ide(work):
     return debian(work, "ide")
 
 
+def debian_virtio(work):
+    return debian(work, "virtio")
+
+
 def check_debian(work):
     """What the guest left must be sound by other people's programs."""
     disk = os.path.join(work, "disk.qcow2")
@@ -197,10 +202,11 @@ def check_debian(work):
 
 
 CASES = {function.__name__: function for function in
-         (syslinux_floppy, installer_amd64, installer_i386, grub_kernel, memtest_short, memtest_x64, memtest_ia32, debian_ide)}
-AFTERWARDS = {"debian_ide": check_debian}
+         (syslinux_floppy, installer_amd64, installer_i386, grub_kernel, memtest_short, memtest_x64, memtest_ia32, debian_ide,
+          debian_virtio)}
+AFTERWARDS = {"debian_ide": check_debian, "debian_virtio": check_debian}
 # How a case ends that does not end by its script.
-ENDS = {"debian_ide": "shutdown", "grub_kernel": "shutdown"}
+ENDS = {"debian_ide": "shutdown", "debian_virtio": "shutdown", "grub_kernel": "shutdown"}
 
 
 def run_case(options, work):

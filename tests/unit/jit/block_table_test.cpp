@@ -177,8 +177,8 @@ TEST_CASE("block_table: a block with an instruction in two pages is known by bot
   CHECK_FALSE(rig.table.has_straddling(0x1ffe, Mode(0)));
   REQUIRE(rig.table.on_page(1) != nullptr);
   REQUIRE(rig.table.on_page(8) != nullptr);
-  CHECK(rig.table.on_page(1)->front() == &block);
-  CHECK(rig.table.on_page(8)->front() == &block);
+  CHECK(rig.table.on_page(1)->front().block == &block);
+  CHECK(rig.table.on_page(8)->front().block == &block);
   const TranslatedBlock::Part first = block.part_in(1), second = block.part_in(8);
   CHECK(first.first.value == 0x1ffd);
   CHECK(first.bytes == 3);
