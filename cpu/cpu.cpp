@@ -33,6 +33,7 @@ void Cpu::reset() {
   init_ = false;
   init();
   init_ = false;
+  mmu.start_anew();
 }
 
 void Cpu::init() {

@@ -1,6 +1,7 @@
 #include "frontend/machine.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstring>
 
@@ -244,19 +245,30 @@ void Machine::serialize(Archive& archive) {
 
 // ---- this machine alone --------------------------------------------------------------------------
 
+/// Memory that is zero already stays untouched: the host may not have given it yet.
+void Machine::place(const loaders::Piece& piece) {
+  static constexpr std::array<u8, kPageSize> kZeros{};
+  memory_.write_bytes(piece.address, piece.bytes);
+  std::array<u8, kPageSize> present;
+  for (u64 at = piece.address.value + piece.bytes.size(); at < piece.end();) {
+    const u64 count = std::min(piece.end() - at, kPageSize - (at & kPageOffsetMask));
+    memory_.read_bytes(PhysAddr(at), {present.data(), count});
+    if (std::memcmp(present.data(), kZeros.data(), count) != 0) memory_.write_bytes(PhysAddr(at), {kZeros.data(), count});
+    at += count;
+  }
+}
+
 void Machine::reset_alone() {
   request_.reset();
   board_->reset();
   cpu_->reset();
   if (boot_plan_.entry.mode == loaders::Entry::Mode::Reset) {
-    for (const loaders::Piece& piece : boot_plan_.pieces)
-      memory_.write_bytes(piece.address, piece.bytes);
+    for (const loaders::Piece& piece : boot_plan_.pieces) place(piece);
   } else {
     set_a20(true);
     board_->install_acpi_tables();
     board_->firmware_state();
-    for (const loaders::Piece& piece : boot_plan_.pieces)
-      memory_.write_bytes(piece.address, piece.bytes);
+    for (const loaders::Piece& piece : boot_plan_.pieces) place(piece);
     loaders::apply_entry(boot_plan_.entry, *cpu_);
   }
   drop_caches();

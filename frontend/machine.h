@@ -147,6 +147,7 @@ class Machine final : private cpu::Environment,
   // ---- for the lockstep: this machine alone, without its reference ---------------------------
 
   void reset_alone();
+  void place(const loaders::Piece& piece);
   void change_medium_alone(const MediaChange& change);
   void serialize_alone(Archive& archive);
   const std::optional<MachineRequest>& pending_request() const { return request_; }

@@ -218,6 +218,8 @@ class Mmu {
   /// Forgets everything that was derived from memory, shadow page tables included: another A20,
   /// other frames, another machine's memory.
   void flush_all();
+  /// As after power-on: flush_all(), and nothing is left of what translations have taught.
+  void start_anew();
   /// Drops every entry of the shadow TLB, global ones too, as INVPCID of all contexts does.
   void flush_translations();
   void flush_non_global();

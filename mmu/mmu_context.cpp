@@ -89,6 +89,16 @@ void Mmu::flush_all() {
   flush_translations();
 }
 
+void Mmu::start_anew() {
+  flush_all();
+  slow_pages_ = {};
+  conflicts_ = {};
+  index_is_poor_ = false;
+  if (tables_[0].index == TlbIndex()) return;
+  ++counters_.index_changes;
+  for (auto& table : tables_) table.set_index(TlbIndex());
+}
+
 void Mmu::flush_translations() {
   ++counters_.flushes;
   for (auto& table : tables_) table.flush(false);

@@ -39,11 +39,11 @@ Piece identity_map_piece() {
 Result<void, Error> check_plan(const BootPlan& plan, const MemoryMap& memory) {
   std::vector<const Piece*> order;
   for (const Piece& piece : plan.pieces) {
-    if (piece.bytes.empty()) continue;
-    if (!memory.is_usable(piece.address.value, piece.bytes.size())) {
+    if (piece.size() == 0) continue;
+    if (!memory.is_usable(piece.address.value, piece.size())) {
       char text[120];
-      std::snprintf(text, sizeof text, "0x%zx bytes at 0x%llx do not fit into RAM (-m gives more)",
-                    piece.bytes.size(), static_cast<unsigned long long>(piece.address.value));
+      std::snprintf(text, sizeof text, "0x%llx bytes at 0x%llx do not fit into RAM (-m gives more)",
+                    static_cast<unsigned long long>(piece.size()), static_cast<unsigned long long>(piece.address.value));
       return Error{text};
     }
     order.push_back(&piece);
@@ -51,7 +51,7 @@ Result<void, Error> check_plan(const BootPlan& plan, const MemoryMap& memory) {
   std::sort(order.begin(), order.end(),
             [](const Piece* a, const Piece* b) { return a->address < b->address; });
   for (size_t i = 1; i < order.size(); ++i) {
-    if (order[i - 1]->address.value + order[i - 1]->bytes.size() > order[i]->address.value) {
+    if (order[i - 1]->end() > order[i]->address.value) {
       char text[120];
       std::snprintf(text, sizeof text, "two parts want the memory at 0x%llx",
                     static_cast<unsigned long long>(order[i]->address.value));

@@ -19,6 +19,9 @@ namespace doppel::frontend::loaders {
 struct Piece {
   PhysAddr address;
   std::vector<u8> bytes;
+  u64 zeros = 0;  ///< So many follow: a file may ask for gigabytes.
+  u64 size() const { return bytes.size() + zeros; }
+  u64 end() const { return address.value + size(); }
 };
 
 /// How the processor is handed over.

@@ -124,7 +124,7 @@ Result<std::vector<Piece>, Error> elf_pieces(const ElfImage& elf, const std::vec
     piece.address = PhysAddr(segment.physical);
     const auto begin = image.begin() + static_cast<std::ptrdiff_t>(segment.offset);
     piece.bytes.assign(begin, begin + static_cast<std::ptrdiff_t>(segment.file_bytes));
-    piece.bytes.resize(segment.memory_bytes);
+    piece.zeros = segment.memory_bytes - segment.file_bytes;
     pieces.push_back(std::move(piece));
   }
   return pieces;

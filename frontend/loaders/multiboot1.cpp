@@ -113,7 +113,7 @@ Result<BootPlan, Error> plan_multiboot1(const KernelFiles& files, const BootCont
     fields.bss_end = image.at<u32>(*header + 24);
     DOPPEL_TRY(Piece piece, raw_piece(files.image, *header, fields, context.memory));
     plan.entry.ip = image.at<u32>(*header + 28);
-    end = piece.address.value + piece.bytes.size();
+    end = piece.end();
     plan.pieces.push_back(std::move(piece));
   } else {
     DOPPEL_TRY(const ElfImage elf, parse_elf(files.image));

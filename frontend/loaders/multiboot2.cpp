@@ -194,7 +194,7 @@ Result<BootPlan, Error> plan_multiboot2(const KernelFiles& files, const BootCont
   if (wishes.address) {
     if (!wishes.entry) return Error{"has multiboot 2 addresses without an entry"};
     DOPPEL_TRY(Piece piece, raw_piece(files.image, *header, *wishes.address, context.memory));
-    end = piece.address.value + piece.bytes.size();
+    end = piece.end();
     plan.pieces.push_back(std::move(piece));
     plan.entry.ip = *wishes.entry;
   } else {

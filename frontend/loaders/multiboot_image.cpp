@@ -30,7 +30,7 @@ Result<Piece, Error> raw_piece(const std::vector<u8>& image, u64 header_offset,
   piece.address = PhysAddr(fields.load);
   const auto begin = image.begin() + static_cast<std::ptrdiff_t>(first);
   piece.bytes.assign(begin, begin + static_cast<std::ptrdiff_t>(size));
-  piece.bytes.resize(memory_size);
+  piece.zeros = memory_size - size;
   return piece;
 }
 

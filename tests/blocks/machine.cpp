@@ -152,7 +152,13 @@ void BlockMachine::load(const BlockCase& block, const RunSpec& run, bool first) 
   }
   if (first || paging(state) != before) cpu_->update_paging();
   cpu_->update_mode();
-  if (have_tables_changed() || first) cpu_->mmu.flush_all();
+  // Walks must not depend on what the cases before have taught.
+  const bool have_changed = have_tables_changed();
+  if (first) {
+    cpu_->mmu.start_anew();
+  } else if (have_changed) {
+    cpu_->mmu.flush_all();
+  }
 }
 
 /// Since the last call, but for accessed and dirty bits. A run may end between its change of a page table

@@ -166,7 +166,7 @@ extern "C" int LLVMFuzzerTestOneInput(const doppel::u8* data, size_t size) {
     const auto checked = check_plan(plan.value(), context.memory);
     DOPPEL_CHECK(checked.ok() || !checked.error().message.empty(), "a refusal without a reason");
     u64 bytes = 0;
-    for (const Piece& piece : plan.value().pieces) bytes += piece.bytes.size();
+    for (const Piece& piece : plan.value().pieces) bytes += piece.size();
     DOPPEL_CHECK(bytes <= circumstances.ram_bytes || !checked.ok(), "more than memory holds");
   } else {
     DOPPEL_CHECK(!plan.error().message.empty(), "a refusal without a reason");

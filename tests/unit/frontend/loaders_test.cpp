@@ -237,7 +237,7 @@ TEST_CASE(
   CHECK(plan.value().entry.mode == Entry::Mode::Long64);
   CHECK(plan.value().entry.ip == 0x200010);
   REQUIRE(piece_at(plan.value(), 0x200000) != nullptr);
-  CHECK(piece_at(plan.value(), 0x200000)->bytes.size() == 4096);
+  CHECK(piece_at(plan.value(), 0x200000)->size() == 4096);
   CHECK_FALSE(plan_kernel(files, context_of(u64{64} << 20, false), Choice::Auto).ok());
 }
 
@@ -308,7 +308,7 @@ TEST_CASE("multiboot: address fields place the image, EBX leads to memory map an
   REQUIRE(plan.ok());
   CHECK(plan.value().entry.ip == 0x100100);
   CHECK(plan.value().entry.rax == 0x2badb002);
-  CHECK(piece_at(plan.value(), 0x100000)->bytes.size() == 0x8000);
+  CHECK(piece_at(plan.value(), 0x100000)->size() == 0x8000);
   const Piece* const info = piece_at(plan.value(), plan.value().entry.rbx);
   REQUIRE(info != nullptr);
   const ByteView view(info->bytes);

@@ -604,6 +604,25 @@ TEST_CASE("mmu: of three buffers that collide, two are told apart") {
   CHECK(m.mmu.counters().index_changes < 10);
 }
 
+TEST_CASE("mmu: what a reset starts anew misses where a new one misses") {
+  constexpr u64 kBuffers[] = {0x10'0000'0000, 0x10'0100'0000};
+  TestMmu m(PagingMode::Level4);
+  for (u64 i = 0; i < 2; ++i) m.map(kBuffers[i], (0x40'0000 + (i << 12)) | kAll);
+  const auto misses_of = [&](unsigned rounds) {
+    const u64 before = m.mmu.counters().misses;
+    for (unsigned i = 0; i < rounds; ++i) {
+      for (const u64 buffer : kBuffers) CHECK(m.read(buffer) == 0);
+    }
+    return m.mmu.counters().misses - before;
+  };
+  const u64 first = misses_of(200);
+  CHECK(m.mmu.counters().index_changes == 1);
+  CHECK(misses_of(200) == 0);
+  m.mmu.start_anew();
+  CHECK(m.mmu.active().index == TlbIndex());
+  CHECK(misses_of(200) == first);
+}
+
 TEST_CASE("mmu: more pages than slots, one after the other, do not make it choose for ever") {
   TestMmu m(PagingMode::Level4);
   constexpr u64 kPages = 2 * ShadowTlb::kEntries;
