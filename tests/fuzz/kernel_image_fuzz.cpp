@@ -2,10 +2,6 @@
 //
 // The last byte chooses the machine, Linux's entry, and whether the image is its own initial RAM disk or module.
 
-#include <cstring>
-#include <span>
-#include <string>
-
 #include <elf.h>
 
 #include "cpu/base/check.h"
@@ -15,6 +11,7 @@
 #include "frontend/loaders/linuxboot.h"
 #include "frontend/loaders/loader.h"
 #include "tests/fuzz/fuzzer.h"
+#include "tests/support/kernel_images.h"
 
 namespace doppel::fuzz {
 namespace {
@@ -35,107 +32,22 @@ struct Circumstances {
   bool has_module;
 };
 
-std::vector<u8> linux_image(u16 protocol, u8 load_flags) {
-  std::vector<u8> image(5 * 512 + 0x400, 0);
-  put<u8>(image, 0x1f1, 4);
-  put<u32>(image, 0x1f4, 0x400 / 16);
-  put<u16>(image, 0x1fe, 0xaa55);
-  put<u16>(image, 0x200, 0x6aeb);
-  put<u32>(image, 0x202, 0x53726448);
-  put<u16>(image, 0x206, protocol);
-  put<u8>(image, 0x211, load_flags);
-  put<u32>(image, 0x214, 0x100000);
-  put<u32>(image, 0x22c, 0x7fffffff);
-  put<u32>(image, 0x230, 0x200000);
-  put<u16>(image, 0x236, 1);
-  put<u32>(image, 0x238, 2047);
-  put<u64>(image, 0x258, 0x100000);
-  put<u32>(image, 0x260, 0x100000);
-  return image;
-}
-
-std::vector<u8> multiboot1_image() {
-  constexpr u32 kMagic = 0x1badb002, kFlags = 0x10003;
-  std::vector<u8> image(0x400, 0x90);
-  put<u32>(image, 0x10, kMagic);
-  put<u32>(image, 0x14, kFlags);
-  put<u32>(image, 0x18, 0 - kMagic - kFlags);
-  put<u32>(image, 0x1c, 0x100010);
-  put<u32>(image, 0x20, 0x100000);
-  put<u32>(image, 0x24, 0x100400);
-  put<u32>(image, 0x28, 0x101000);
-  put<u32>(image, 0x2c, 0x100080);
-  return image;
-}
-
-std::vector<u8> multiboot2_image() {
-  constexpr u32 kMagic = 0xe85250d6, kLength = 16 + 24 + 16 + 8;
-  std::vector<u8> image(0x400, 0x90);
-  put<u32>(image, 0x40, kMagic);
-  put<u32>(image, 0x44, 0);
-  put<u32>(image, 0x48, kLength);
-  put<u32>(image, 0x4c, 0 - kMagic - kLength);
-  put<u32>(image, 0x50, 2);  // Addresses.
-  put<u32>(image, 0x54, 24);
-  put<u32>(image, 0x58, 0x100040);
-  put<u32>(image, 0x5c, 0x100000);
-  put<u32>(image, 0x60, 0x100400);
-  put<u32>(image, 0x64, 0x101000);
-  put<u32>(image, 0x68, 3);  // Entry.
-  put<u32>(image, 0x6c, 12);
-  put<u32>(image, 0x70, 0x100100);
-  put<u32>(image, 0x78, 0);
-  put<u32>(image, 0x7c, 8);
-  return image;
-}
-
-/// One segment, and a PVH note in it.
-template <class Header, class Segment>
-std::vector<u8> elf_image(u8 klass, u16 machine) {
-  std::vector<u8> image(0x400, 0);
-  Header header = {};
-  std::memcpy(header.e_ident, ELFMAG, SELFMAG);
-  header.e_ident[EI_CLASS] = klass;
-  header.e_ident[EI_DATA] = ELFDATA2LSB;
-  header.e_ident[EI_VERSION] = EV_CURRENT;
-  header.e_type = ET_EXEC;
-  header.e_machine = machine;
-  header.e_version = EV_CURRENT;
-  header.e_entry = 0x200000;
-  header.e_phoff = sizeof header;
-  header.e_ehsize = sizeof header;
-  header.e_phentsize = sizeof(Segment);
-  header.e_phnum = 2;
-  Segment segments[2] = {};
-  segments[0].p_type = PT_LOAD;
-  segments[0].p_offset = 0x200;
-  segments[0].p_vaddr = segments[0].p_paddr = 0x200000;
-  segments[0].p_filesz = 0x40;
-  segments[0].p_memsz = 0x1000;
-  segments[1].p_type = PT_NOTE;
-  segments[1].p_offset = 0x300;
-  segments[1].p_filesz = segments[1].p_memsz = 20;
-  std::memcpy(image.data(), &header, sizeof header);
-  std::memcpy(image.data() + sizeof header, segments, sizeof segments);
-  put<u32>(image, 0x300, 4);
-  put<u32>(image, 0x304, 4);
-  put<u32>(image, 0x308, 18);
-  std::memcpy(image.data() + 0x30c, "Xen", 4);
-  put<u32>(image, 0x310, 0x200010);
-  return image;
-}
-
 }  // namespace
 
 std::vector<std::vector<u8>> seeds() {
+  constexpr size_t kSmall = 0x400;
   std::vector<std::vector<u8>> all = {
-      linux_image(0x20f, 1),
-      linux_image(0x201, 0),
-      multiboot1_image(),
-      multiboot2_image(),
-      elf_image<Elf64_Ehdr, Elf64_Phdr>(ELFCLASS64, EM_X86_64),
-      elf_image<Elf32_Ehdr, Elf32_Phdr>(ELFCLASS32, EM_386),
+      test::linux_image(kSmall),
+      test::multiboot1_image(kSmall),
+      test::multiboot2_image(kSmall),
+      test::elf_image<Elf64_Ehdr, Elf64_Phdr>(ELFCLASS64, EM_X86_64, 0xffff'ffff'8020'0000, true),
+      test::elf_image<Elf32_Ehdr, Elf32_Phdr>(ELFCLASS32, EM_386, 0xc020'0000, false),
   };
+  // A zImage.
+  std::vector<u8> old = test::linux_image(kSmall);
+  put<u16>(old, 0x206, 0x201);
+  put<u8>(old, 0x211, 0);
+  all.push_back(old);
   std::vector<u8> sector(512, 0x90);
   put<u16>(sector, 510, 0xaa55);
   all.push_back(sector);

@@ -3,7 +3,6 @@
 #include <numeric>
 
 #include <doctest/doctest.h>
-#include <elf.h>
 
 #include "devices/fw_cfg.h"
 #include "frontend/loaders/byte_view.h"
@@ -13,6 +12,7 @@
 #include "frontend/loaders/linuxboot.h"
 #include "frontend/loaders/loader.h"
 #include "frontend/loaders/multiboot.h"
+#include "tests/support/kernel_images.h"
 
 namespace doppel::frontend::loaders {
 namespace {
@@ -35,29 +35,14 @@ const Piece* piece_at(const BootPlan& plan, u64 address) {
   return nullptr;
 }
 
-/// A bzImage of protocol 2.15 with a 64-bit entry, 4 setup sectors and 32 KiB of payload.
-KernelFiles bz_image() {
+KernelFiles files_of(std::vector<u8> image) {
   KernelFiles files;
   files.name = "kernel";
-  files.image.assign(5 * 512 + 0x8000, 0x90);
-  std::fill_n(files.image.begin(), 5 * 512, u8{0});
-  put<u8>(files.image, 0x1f1, 4);
-  put<u32>(files.image, 0x1f4, 0x8000 / 16);
-  put<u16>(files.image, 0x1fe, 0xaa55);
-  put<u16>(files.image, 0x200, 0x6aeb);
-  put<u32>(files.image, 0x202, 0x53726448);
-  put<u16>(files.image, 0x206, 0x20f);
-  put<u8>(files.image, 0x211, 1);
-  put<u32>(files.image, 0x214, 0x100000);
-  put<u32>(files.image, 0x22c, 0x7fffffff);
-  put<u32>(files.image, 0x230, 0x200000);
-  put<u8>(files.image, 0x234, 1);
-  put<u16>(files.image, 0x236, 1);
-  put<u32>(files.image, 0x238, 2047);
-  put<u64>(files.image, 0x258, 0x1000000);
-  put<u32>(files.image, 0x260, 0x1000000);
+  files.image = std::move(image);
   return files;
 }
+
+KernelFiles bz_image() { return files_of(test::linux_image(0x8000)); }
 
 TEST_CASE("linux: enters a 64-bit kernel with boot_params in RSI and the payload at 1 MiB") {
   KernelFiles files = bz_image();
@@ -190,40 +175,8 @@ TEST_CASE("linux: no header byte can make the loader read or place outside its b
   }
 }
 
-/// An ELF64 with one segment of 64 bytes in the file and 4096 in memory at 2 MiB, and room for a
-/// note.
 std::vector<u8> elf_image(bool with_note) {
-  std::vector<u8> image(0x400);
-  Elf64_Ehdr header = {};
-  std::memcpy(header.e_ident, ELFMAG, SELFMAG);
-  header.e_ident[EI_CLASS] = ELFCLASS64;
-  header.e_ident[EI_DATA] = ELFDATA2LSB;
-  header.e_type = ET_EXEC;
-  header.e_machine = EM_X86_64;
-  header.e_entry = 0xffff'ffff'8020'0010;
-  header.e_phoff = sizeof header;
-  header.e_phentsize = sizeof(Elf64_Phdr);
-  header.e_phnum = 2;
-  put(image, 0, header);
-  Elf64_Phdr load = {};
-  load.p_type = PT_LOAD;
-  load.p_offset = 0x200;
-  load.p_vaddr = 0xffff'ffff'8020'0000;
-  load.p_paddr = 0x200000;
-  load.p_filesz = 64;
-  load.p_memsz = 4096;
-  put(image, sizeof header, load);
-  Elf64_Phdr note = {};
-  note.p_type = with_note ? PT_NOTE : PT_NULL;
-  note.p_offset = 0x300;
-  note.p_filesz = 20;
-  put(image, sizeof header + sizeof load, note);
-  put<u32>(image, 0x300, 4);
-  put<u32>(image, 0x304, 4);
-  put<u32>(image, 0x308, 18);
-  std::memcpy(&image[0x30c], "Xen", 4);
-  put<u32>(image, 0x310, 0x200020);
-  return image;
+  return test::elf_image<Elf64_Ehdr, Elf64_Phdr>(ELFCLASS64, EM_X86_64, 0xffff'ffff'8020'0000, with_note);
 }
 
 TEST_CASE(
@@ -284,21 +237,7 @@ TEST_CASE("elf: lying offsets, sizes and counts are refused, never followed") {
   }
 }
 
-KernelFiles multiboot1_image() {
-  KernelFiles files;
-  files.name = "kernel";
-  files.image.resize(0x1000);
-  const u32 flags = 0x10003;
-  put<u32>(files.image, 0x40, 0x1badb002);
-  put<u32>(files.image, 0x44, flags);
-  put<u32>(files.image, 0x48, 0u - 0x1badb002u - flags);
-  put<u32>(files.image, 0x4c, 0x100040);
-  put<u32>(files.image, 0x50, 0x100000);
-  put<u32>(files.image, 0x54, 0);
-  put<u32>(files.image, 0x58, 0x108000);
-  put<u32>(files.image, 0x5c, 0x100100);
-  return files;
-}
+KernelFiles multiboot1_image() { return files_of(test::multiboot1_image(0x1000)); }
 
 TEST_CASE("multiboot: address fields place the image, EBX leads to memory map and modules") {
   KernelFiles files = multiboot1_image();
@@ -339,20 +278,7 @@ TEST_CASE("multiboot: damaged headers are refused, and demands that nobody can m
 }
 
 TEST_CASE("multiboot2: tags tell where to go and what is there; the list ends") {
-  KernelFiles files;
-  files.name = "kernel";
-  files.image.resize(0x1000);
-  put<u32>(files.image, 0, 0xe85250d6);
-  put<u32>(files.image, 8, 64);
-  put<u32>(files.image, 12, 0u - 0xe85250d6u - 64u);
-  put<u16>(files.image, 16, 2);
-  put<u32>(files.image, 20, 24);
-  put<u32>(files.image, 24, 0x100000);
-  put<u32>(files.image, 28, 0x100000);
-  put<u16>(files.image, 40, 3);
-  put<u32>(files.image, 44, 12);
-  put<u32>(files.image, 48, 0x100200);
-  put<u32>(files.image, 60, 8);
+  KernelFiles files = files_of(test::multiboot2_image(0x1000));
   const auto plan = plan_kernel(files, kPlenty, Choice::Auto);
   REQUIRE(plan.ok());
   CHECK(plan.value().kind == "multiboot2");
