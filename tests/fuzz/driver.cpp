@@ -15,6 +15,9 @@
 #include <string>
 #include <string_view>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "tests/fuzz/fuzzer.h"
 
 namespace {
@@ -85,6 +88,45 @@ void write(const std::string& name, const Bytes& bytes) {
   file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
 }
 
+/// The input that runs: what is there when the process dies is the finding. One open file, for a file that is made
+/// anew each time costs milliseconds on some file systems.
+class InputFile {
+ public:
+  InputFile() : file_(::open(kName, O_RDWR | O_CREAT | O_CLOEXEC, 0644)) {}
+  ~InputFile() {
+    ::close(file_);
+    ::unlink(kName);
+  }
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+  bool put(const Bytes& bytes) {
+    return ::pwrite(file_, bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()) &&
+           ::ftruncate(file_, static_cast<off_t>(bytes.size())) == 0;
+  }
+
+ private:
+  static constexpr const char* kName = "fuzz-input";
+  int file_;
+};
+
+int run_all(const std::vector<Bytes>& pool, u64 seed, u64 runs) {
+  InputFile file;
+  const auto run = [&](const Bytes& bytes) {
+    if (!file.put(bytes)) return false;
+    LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
+    return true;
+  };
+  bool is_written = std::all_of(pool.begin(), pool.end(), run);
+  Mutator mutator(seed, pool);
+  for (u64 i = 0; i < runs && is_written; ++i) is_written = run(mutator.next());
+  if (!is_written) {
+    std::perror("fuzz-input");
+    return 1;
+  }
+  std::printf("%llu inputs, seed %llu\n", static_cast<unsigned long long>(runs + pool.size()), static_cast<unsigned long long>(seed));
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -107,17 +149,5 @@ int main(int argc, char** argv) {
     pool.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
   }
   if (pool.empty()) pool = doppel::fuzz::seeds();
-  for (const Bytes& bytes : pool) {
-    write("fuzz-input", bytes);
-    LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
-  }
-  Mutator mutator(seed, pool);
-  for (u64 run = 0; run < runs; ++run) {
-    const Bytes bytes = mutator.next();
-    write("fuzz-input", bytes);
-    LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
-  }
-  std::remove("fuzz-input");
-  std::printf("%llu inputs, seed %llu\n", static_cast<unsigned long long>(runs + pool.size()), static_cast<unsigned long long>(seed));
-  return 0;
+  return run_all(pool, seed, runs);
 }
