@@ -91,8 +91,9 @@ void Emitter::emit_linear(const AddressForm& form, unsigned size, std::vector<u3
 }
 
 /// `folds`: r13 becomes the host address. Else it is what is to be added to the linear address.
-void Emitter::emit_check(size_t i, const AddressForm& form, MissInfo info, bool folds) {
+void Emitter::emit_check(size_t i, const AddressForm& form, MissInfo info, bool folds, bool splits) {
   Miss miss;
+  miss.splits = splits;
   miss.retry = here();
   miss.place = place_of(i);
   miss.form = form;
@@ -116,10 +117,9 @@ void Emitter::emit_check(size_t i, const AddressForm& form, MissInfo info, bool 
 void Emitter::emit_site_check(size_t i, MissInfo info, bool folds, Miss& miss) {
   const AddressForm& form = miss.form;
   const size_t privilege = static_cast<size_t>(request_->mode.privilege());
-  constexpr u16 kShare = mmu::ShadowTlb::kSites / 4;
-  u16& next = next_site_[privilege][info.write][request_->loops];
-  const u16 number = static_cast<u16>(2 * (next + request_->loops * kShare) + info.write);
-  next = static_cast<u16>((next + 1) % kShare);
+  u16& next = next_site_[privilege][info.write];
+  const u16 number = static_cast<u16>(2 * next + info.write);
+  next = static_cast<u16>((next + 1) % (mmu::ShadowTlb::kSites / 2));
   const u64 address = request_->linear.value + (request_->plan.instructions[i].rip - request_->rip);
   draft_.tlb_sites.push_back({number, static_cast<u16>(address & kPageOffsetMask)});
   miss.site = tlb_.sites + static_cast<i32>(number * sizeof(mmu::ShadowTlb::Site));
@@ -194,14 +194,19 @@ void Emitter::note_spoilt(size_t i) {
 
 void Emitter::emit_miss(const Miss& miss) {
   patch_here(miss.jump);
+  if (miss.site == 0 || miss.is_direct) emit_linear(miss.form, miss.info.size, nullptr);
+  if (miss.splits) {
+    a_.pext(x86::rcx, x86::r14, ptr(x86::r15, word_offset(Word::OffsetMask)));
+    a_.lea(x86::rcx, ptr(x86::rcx, miss.info.size - 1));
+    a_.shrx(x86::rcx, x86::rcx, x86::r15);
+    unless_rcx_zero([&] { splits_.push_back({jump_placeholder(), miss.place}); });
+  }
   if (miss.site != 0) {
-    if (miss.is_direct) emit_linear(miss.form, miss.info.size, nullptr);
     a_.mov(x86::r13d, miss.site);
     a_.mov(x86::ecx, miss.info.pack());
     a_.long_().call(stubs_.site[static_cast<size_t>(request_->mode.privilege())][miss.info.write]);
     emit_jump_to(miss.hit);
   } else {
-    emit_linear(miss.form, miss.info.size, nullptr);
     a_.mov(x86::ecx, miss.info.pack());
   }
   a_.long_().call(stubs_.miss);
@@ -229,7 +234,7 @@ HostMemory Emitter::emit_access(size_t i, const MemoryUse& use, bool spares_r14)
     AddressForm form = use.form;
     form.displacement = group.low_from_base;
     emit_check(i, form, {group.span, group.write, group.reads_first, use.alignment_mask,
-                         static_cast<u16>(use.offset)}, true);
+                         static_cast<u16>(use.offset)}, true, request_->splits);
     if (group.is_kept) a_.mov(ptr(x86::r15, slot), x86::r13);
     group.is_begun = true;
   } else if (group_at_hand_ != use.group) {

@@ -275,7 +275,6 @@ class Grouping {
     AddressForm form;
     u32 version = 0;
     u32 index_version = 0;
-    i64 index_moved = 0;
     i64 low = 0, high = 0;
     i64 moved_at_first = 0;
     bool is_open = true;
@@ -297,16 +296,16 @@ class Grouping {
     if (!is_groupable(use.form)) return;
     const Track& track = tracks_[use.form.base];
     const bool has_index = use.form.index != cpu::kZeroRegister;
-    // An index that moves counts as another one.
     const Track index = has_index ? tracks_[use.form.index] : Track{};
-    const i64 at = track.moved + use.form.displacement;
+    const i64 moved = track.moved + index.moved * (i64{1} << use.form.scale);
+    const i64 at = moved + use.form.displacement;
     for (Candidate& candidate : candidates_) {
       if (!candidate.is_open || candidate.form.base != use.form.base ||
           candidate.version != track.version || candidate.form.segment != use.form.segment) {
         continue;
       }
       if (candidate.form.index != use.form.index || candidate.form.scale != use.form.scale ||
-          candidate.index_version != index.version || candidate.index_moved != index.moved) {
+          candidate.index_version != index.version) {
         continue;
       }
       const i64 low = std::min(candidate.low, at);
@@ -323,10 +322,9 @@ class Grouping {
     candidate.form = use.form;
     candidate.version = track.version;
     candidate.index_version = index.version;
-    candidate.index_moved = index.moved;
     candidate.low = at;
     candidate.high = at + use.size;
-    candidate.moved_at_first = track.moved;
+    candidate.moved_at_first = moved;
     candidate.write = use.write;
     candidate.members.push_back({i, u, at});
     candidates_.push_back(candidate);

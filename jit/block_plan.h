@@ -3,9 +3,9 @@
 // A block or trace looked at before it is translated: what each instruction becomes, which memory it touches,
 // and which accesses one check can cover.
 //
-// Accesses off one base register that lie close together form a *group*: the first of them checks
-// the whole range, the others only add their distance to the host address found. A base register
-// may move by constants in between (PUSH, ADD RSP, INC): offsets are counted from its value at the
+// Accesses off one base register (and one index) that lie close together form a *group*: the first of them checks
+// the whole range, the others only add their distance to the host address found. These registers
+// may move by constants in between (PUSH, ADD RSP, INC): offsets are counted from their values at the
 // beginning. A group whose range straddles two pages fails its check and is left to the
 // interpreter; a block to which that happens often is translated again without groups.
 

@@ -29,6 +29,8 @@ struct BlockKey {
   u32 mode = 0;
   /// Of an instruction that lies in two pages: the physical page of its second part, plus 1.
   u64 second_page = 0;
+  /// Its accesses are checked one by one: it goes on where a group of another block straddled two pages.
+  bool is_single = false;
   bool operator==(const BlockKey&) const = default;
 };
 
@@ -40,10 +42,11 @@ struct TranslatedBlock {
   u64 first = 0;           ///< The lowest: guest-physical address.
   std::vector<u16> offsets;  ///< Of a trace: where its instructions are, from `first`. Others follow each other.
   bool is_alive = true;
-  bool has_groups = false;
+  bool has_groups = false; ///< That are left to the interpreter where they straddle two pages.
   bool is_trace = false;   ///< Made because it is hot: jit/translator_traces.cpp.
+  bool may_unroll = false; ///< A short loop, of which there is one round.
   u32 left = 0;            ///< Times it was left because an access reached over the end of its page.
-  u32 heat = 0;            ///< Times a sample found it running.
+  u32 heat = 0;            ///< Times a sample found it running; of a trace, of late.
   unsigned table = 0;
   u32 fetch_id = 0;        ///< Of its page, see Mmu::fetch_id.
   EmittedBlock code;
@@ -129,7 +132,7 @@ class BlockTable {
   };
   static constexpr size_t kFewestSlots = 4096;
   static u64 hash_of(const BlockKey& key) {
-    u64 mixed = key.physical ^ key.second_page * 5 ^ (key.rip << 21) ^ (u64{key.mode} << 40) ^ key.code_base * 3;
+    u64 mixed = key.physical ^ key.second_page * 5 ^ (key.rip << 21) ^ (u64{key.mode} << 40) ^ key.code_base * 3 ^ u64{key.is_single} << 63;
     mixed *= 0x9e37'79b9'7f4a'7c15;
     return mixed ^ (mixed >> 29);
   }

@@ -96,6 +96,7 @@ void Emitter::begin(const EmitRequest& request) {
   pending_links_.clear();
   side_exits_.clear();
   tail_jumps_.clear();
+  splits_.clear();
   budget_jumps_.clear();
   ways_back_.clear();
   draft_.faults.clear();
@@ -106,8 +107,8 @@ void Emitter::begin(const EmitRequest& request) {
   out_.begin = here();
   const size_t count = request.plan.instructions.size();
   out_.last_rip = request.plan.instructions[count - 1].rip;
-  is_loop_ = closes_loop();
-  swaps_ = choose_homes(request.block, request.plan, is_loop_);
+  out_.is_loop = closes_loop();
+  swaps_ = choose_homes(request.block, request.plan, out_.is_loop);
 }
 
 u64 Emitter::next_rip(size_t i) const {
@@ -134,7 +135,7 @@ EmittedBlock Emitter::emit(const EmitRequest& request) {
   choose_charge();
   take_homes();
   emit_body();
-  if (is_loop_) {
+  if (out_.is_loop) {
     begin_loop();
     emit_body();
   }
@@ -169,7 +170,7 @@ void Emitter::emit_body() {
     follow_flags(i);
   }
   if (ended_) return;
-  if (is_loop_) {
+  if (out_.is_loop) {
     at_way_back_ = now_;
     emit_way_back(jump_placeholder());
   } else {
@@ -358,6 +359,22 @@ void Emitter::emit_side_exits() {
   }
 }
 
+/// A block without groups goes on where a group cannot be checked.
+void Emitter::emit_splits() {
+  for (const TailJump& split : splits_) {
+    patch_here(split.jump);
+    const size_t i = instruction_at(split.place);
+    const TailState& tail = tail_states_[split.place];
+    if (tail.flags_of.has_value()) emit_flags_again(*tail.flags_of);
+    now_.x87_note = tail.x87;
+    now_.adjust_is_stale = tail.clear_adjust;
+    settle();
+    const i32 left = static_cast<i32>(request_->plan.instructions.size() - i);
+    a_.lea(x86::gpq(kBudget), ptr(x86::gpq(kBudget), tail.is_charged ? left : -static_cast<i32>(i)));
+    pending_links_.push_back({jump_placeholder(), request_->plan.instructions[i].rip, true});
+  }
+}
+
 void Emitter::emit_cold() {
   for (const Miss& miss : misses_) emit_miss(miss);
   // One tail for each place that something leads to.
@@ -389,6 +406,7 @@ void Emitter::emit_cold() {
     a_.long_().jmp(stubs_.exit);
   }
   emit_side_exits();
+  emit_splits();
   for (const PendingLink& link : pending_links_) {
     const u32 cold = here();
     patch_here(link.jump);
@@ -397,7 +415,7 @@ void Emitter::emit_cold() {
     a_.mov(x86::dword_ptr(x86::r15, word_offset(Word::LinkNumber)), number);
     a_.mov(x86::ecx, ExitInfo{ExitInfo::Kind::Link}.pack());
     a_.long_().jmp(stubs_.exit);
-    out_.links.push_back({link.jump, cold, link.target});
+    out_.links.push_back({link.jump, cold, link.target, link.is_single});
   }
 }
 

@@ -44,13 +44,14 @@ struct CalloutRecord {
 };
 
 /// Links of one block have numbers below this.
-inline constexpr u32 kLinksPerBlock = 64;
+inline constexpr u32 kLinksPerBlock = 128;
 
 /// Where a jump to another block is, for patching.
 struct LinkSite {
   u32 patch = 0;     ///< Offset of the 32-bit displacement.
   u32 cold = 0;      ///< Offset of the code that asks for the target.
   u64 target = 0;    ///< Guest offset in CS.
+  bool is_single = false;  ///< To a block that checks its accesses one by one: see EmitRequest::splits.
 };
 
 /// Where the host may fault for the guest (division, alignment), and where to go on then.
@@ -65,6 +66,7 @@ struct EmittedBlock {
   u32 indirect_entry = 0, page_entry = 0, linked_entry = 0;
   u64 last_rip = 0;       ///< Of the last instruction,
   u32 stack_released = 0; ///< and by how much it has moved the stack pointer, if it is RET.
+  bool is_loop = false;   ///< It jumps back to its beginning.
   boost::container::small_vector<LinkSite, 2> links;  // Most blocks have no more.
   std::vector<FaultSite> faults;
   std::vector<std::unique_ptr<CalloutRecord>> callouts;
@@ -87,8 +89,10 @@ struct EmitRequest {
   u32 second_fetch_id = 0;  ///< Of the page after it, if the instruction lies in both; else 0.
   unsigned table = 0;     ///< Jump table of the mode.
   u32 block_number = 0;
-  /// Bit n: accesses of instruction n wander and look at the index; others remember the page they found last.
-  u64 wanders = 0;
+  /// Bit n: accesses of instruction n remember the page they found last; others look at the index.
+  u64 remembers = 0;
+  /// A group that reaches over the end of its page is left for a block that has no groups; else for the interpreter.
+  bool splits = false;
   bool loops = false;     ///< If it jumps back to its beginning, that is made fast.
 };
 
@@ -131,6 +135,7 @@ class Emitter {
   void emit_cold();
   void emit_tail(size_t place);
   void emit_side_exits();
+  void emit_splits();
   void emit_link(u64 target, bool is_call = false);
   void emit_way_back(u32 jump);
   void emit_jump_to(u32 offset);
@@ -168,9 +173,9 @@ class Emitter {
   /// Makes sure of an access; the result is where the guest's bytes are. Uses rcx, r13, r14; r14 may be part of
   /// the result unless it `spares_r14`.
   HostMemory emit_access(size_t i, const MemoryUse& use, bool spares_r14 = false);
-  void emit_check(size_t i, const AddressForm& form, MissInfo info, bool folds);
+  void emit_check(size_t i, const AddressForm& form, MissInfo info, bool folds, bool splits = false);
   bool is_direct(const AddressForm& form) const;
-  bool has_site() const { return (request_->wanders >> at_hand_ & 1) == 0; }
+  bool has_site() const { return (request_->remembers >> at_hand_ & 1) != 0; }
   void emit_site_check(size_t i, MissInfo info, bool folds, Miss& miss);
   void emit_index_check(size_t i, MissInfo info, bool folds, Miss& miss);
   void emit_miss(const Miss& miss);
@@ -245,10 +250,12 @@ class Emitter {
     i32 site = 0;  ///< Distance of the site from r15, or 0.
     u32 hit = 0;   ///< Where the site has been filled.
     bool is_direct = false;  ///< r14 has not been used.
+    bool splits = false;     ///< See EmitRequest::splits.
   };
   struct PendingLink {
     u32 jump;
     u64 target;
+    bool is_single = false;
   };
   struct TailJump {
     u32 jump;
@@ -290,9 +297,8 @@ class Emitter {
   const Stubs& stubs_;
   const HostFlags& host_flags_;
   std::array<TlbOffsets, kClasses> tlb_of_class_{};
-  /// The next site to be given away: by class, for loads or stores, to ordinary blocks or to traces. These do not
-  /// share, or the many that run seldom would take the sites of the few that run much.
-  std::array<std::array<std::array<u16, 2>, 2>, kClasses> next_site_{};
+  /// The next site to be given away: by class, for loads or stores.
+  std::array<std::array<u16, 2>, kClasses> next_site_{};
 
   // The block at hand.
   const EmitRequest* request_ = nullptr;
@@ -319,10 +325,10 @@ class Emitter {
   std::vector<PendingLink> pending_links_;
   std::vector<SideExit> side_exits_;
   std::vector<TailJump> tail_jumps_;
+  std::vector<TailJump> splits_;
   std::vector<BudgetJump> budget_jumps_;
   size_t charge_at_ = 0;        ///< The budget is charged before this instruction,
   bool charge_spoils_ = false;  ///< with flags that nobody will look at.
-  bool is_loop_ = false;
   bool in_loop_ = false;        ///< The body is emitted for the second time.
   u32 loop_begin_ = 0;
   Progress at_way_back_;

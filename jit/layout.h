@@ -71,6 +71,7 @@ enum class Word : unsigned {
   SiteAddend,  ///< and has found.
   SizeMask,    ///< For PEXT: the size in MissInfo.
   CopyMask,    ///< For PEXT: a place in ShadowTlb::copies.
+  OffsetMask,  ///< For PEXT: the offset in a page.
   AlignMasks,  ///< For PEXT: page number and misalignment of accesses of 1, 2, 4 ... 32 bytes.
   Saved = AlignMasks + 6,   ///< Registers of translated code during a miss.
   Groups = Saved + 8,       ///< From here on: host addresses of checked groups.

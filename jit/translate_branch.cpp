@@ -42,7 +42,7 @@ void Emitter::emit_jump(size_t i) {
   if (i + 1 < request_->plan.instructions.size()) return;  // The trace goes on where it leads.
   ended_ = true;
   if (insn.operand[0].kind == cpu::OperandKind::Relative) {
-    if (is_loop_) {
+    if (out_.is_loop) {
       at_way_back_ = now_;
       emit_way_back(jump_placeholder());
       return;
@@ -71,7 +71,7 @@ void Emitter::emit_jump_if(size_t i) {
     return;
   }
   ended_ = true;
-  if (is_loop_) {
+  if (out_.is_loop) {
     const bool is_taken = leads_back(target);
     at_way_back_ = now_;
     emit_way_back(jump_if_placeholder(is_taken ? condition : otherwise));

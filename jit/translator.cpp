@@ -29,10 +29,11 @@ constexpr u64 kColdInstructions = 40'000;
 /// Never translated: there is nothing to gain.
 constexpr u32 kHopeless = ~u32{0};
 constexpr u64 kLongestInstruction = 15;
-/// Instructions between two looks at the sites, and misses of one that cost less than the index would: a miss
-/// costs some 30 cycles, an index 5 to 8 at each access.
+/// Instructions between two looks at the sites. A miss costs some 50 cycles, an index 3 to 8 at each access: a site that
+/// misses more often than once in so many times is given up, unless so few misses are nothing.
 constexpr u64 kSiteCheckInterval = 8'000'000;
-constexpr u64 kSiteMissesAllowed = 40'000;
+constexpr u64 kTimesForOneMiss = 12;
+constexpr u64 kFewMisses = 400;
 /// Bounds of what is remembered by address.
 constexpr size_t kMostStraddling = 20'000;
 constexpr size_t kMostWandering = 50'000;
@@ -95,6 +96,7 @@ Result<void, Error> Translator::Impl::set_up() {
   word(Word::OtherFlagsMask) = ~rflags::DF;
   word(Word::AdjustMask) = 0xef;
   word(Word::SizeMask) = 0x3ff;
+  word(Word::OffsetMask) = kPageOffsetMask;
   word(Word::CopyMask) = mmu::ShadowTlb::kCopies - 1;
   for (unsigned i = 0; i < 6; ++i) {
     const auto mask = static_cast<Word>(static_cast<unsigned>(Word::AlignMasks) + i);
@@ -118,7 +120,7 @@ void Translator::Impl::flush() {
   blocks_.free_all();
   cache_.reset();
   tables_used_ = 0;
-  without_groups_.clear();
+  splitting_.clear();
   wandering_.clear();
   hot_.clear();
   interpreter_.flush();
@@ -153,7 +155,7 @@ ExitReason Translator::Impl::run(u64 budget) {
       continue;
     }
     const Mode mode = this->mode();
-    TranslatedBlock* block = mode.untranslatable() ? nullptr : find(mode);
+    TranslatedBlock* block = mode.untranslatable() ? nullptr : find_wanted(mode);
     const bool had_none = block == nullptr && !mode.untranslatable();
     const cpu::Block* cold = nullptr;
     if (block == nullptr) {
@@ -164,13 +166,14 @@ ExitReason Translator::Impl::run(u64 budget) {
         continue;
       }
       const bool is_new = found->runs == 0;
-      if (had_none && is_new && hot_.contains(found->physical) && !interpreter_.is_straddling(*found)) {
+      const bool is_single = pending_.is_single;
+      if (had_none && !is_single && is_new && hot_.contains(found->physical) && !interpreter_.is_straddling(*found)) {
         record_trace(mode);
         pending_ = {};
         continue;
       }
-      if (had_none && is_hot(*found)) {
-        block = translate(*found, mode);
+      if (had_none && (is_single || is_hot(*found))) {
+        block = translate(*found, mode, is_single ? Kind::Single : Kind::Block);
         if (interpreter_.is_straddling(*found)) {
           if (block == nullptr) straddling_runs_[found->physical] = kHopeless;
         } else if (block == nullptr) {
@@ -211,18 +214,26 @@ Mode Translator::Impl::mode() {
   return known_mode_.mode;
 }
 
-TranslatedBlock* Translator::Impl::find(Mode mode) {
-  const CpuState& state = cpu_.state;
+BlockKey Translator::Impl::key_here(Mode mode) const {
   BlockKey key;
-  key.rip = state.rip();
+  key.rip = cpu_.state.rip();
   key.mode = mode.key();
-  LinearAddr address(key.rip);
-  if (!mode.code64()) {
-    const cpu::SegmentRegister& cs = state.segment(Seg::CS);
-    if (key.rip > cs.limit) return nullptr;
-    key.code_base = cs.base;
-    address = LinearAddr((cs.base + key.rip) & 0xffff'ffff);
-  }
+  if (!mode.code64()) key.code_base = cpu_.state.segment(Seg::CS).base;
+  return key;
+}
+
+/// The block that the jump wants which was taken last.
+TranslatedBlock* Translator::Impl::find_wanted(Mode mode) {
+  if (!pending_.is_single) return find(mode);
+  BlockKey key = key_here(mode);
+  key.is_single = true;
+  return find_by_page(key, linear_rip(mode), mode);
+}
+
+TranslatedBlock* Translator::Impl::find(Mode mode) {
+  const BlockKey key = key_here(mode);
+  const LinearAddr address = linear_rip(mode);
+  if (!mode.code64() && key.rip > cpu_.state.segment(Seg::CS).limit) return nullptr;
   const Found& known = found_at(key.rip);
   if (known.rip == key.rip && known.mode == key.mode && known.code_base == key.code_base && known.fetch_id != 0 &&
       cpu_.mmu.table(mode.privilege()).fetch_ids[mmu::ShadowTlb::fetch_slot(address)] == known.fetch_id) {
@@ -272,7 +283,7 @@ void Translator::Impl::settle_pending(TranslatedBlock& block) {
     TranslatedBlock* const from = blocks_.by_number(pending_.number / kLinksPerBlock);
     const u8 which = pending_.number % kLinksPerBlock;
     if (from != nullptr && which < from->code.links.size() && from->key.mode == block.key.mode &&
-        from->code.links[which].target == block.key.rip && from->key.code_base == block.key.code_base) {
+        from->code.links[which].target == block.key.rip && pending_.is_single == block.key.is_single && from->key.code_base == block.key.code_base) {
       // Within a page the mapping that holds for the one block holds for the other.
       const bool same_page = from->key.physical >> kPageShift == block.key.physical >> kPageShift &&
                              from->linear() >> kPageShift == block.linear() >> kPageShift;
@@ -307,30 +318,30 @@ void Translator::Impl::enter(const TranslatedBlock& block, Mode mode) {
   stubs_.enter(state_register(), prepare(block, mode));
 }
 
-/// Accesses whose sites miss often get the index: their blocks are translated again.
+/// Accesses whose sites miss often get the index: their traces are made anew. How often a trace ran is told by
+/// the samples that found it. Both counts fade, so that the last few looks decide.
 void Translator::Impl::check_sites() {
-  using Class = mmu::Mmu::PrivilegeClass;
   sites_checked_at_ = cpu_.state.retired;
-  for (const Class which : {Class::Supervisor, Class::User, Class::SupervisorAc}) {
-    mmu::ShadowTlb& table = cpu_.mmu.table(which);
-    std::unordered_set<u16> bad;
-    for (size_t i = 0; i < mmu::ShadowTlb::kSites; ++i) {
-      if (table.sites[i].misses > kSiteMissesAllowed) bad.insert(static_cast<u16>(i));
-      table.sites[i].misses = 0;
-    }
-    if (bad.empty()) continue;
-    for (TranslatedBlock* const block : blocks_.all_alive()) {
-      if (Mode(block->key.mode).privilege() != which) continue;
-      bool is_concerned = false;
-      for (const EmittedBlock::SiteUse& site : block->code.tlb_sites) {
-        if (!bad.contains(site.number)) continue;
+  std::erase_if(sampled_, [this](u32 number) {
+    TranslatedBlock* const trace = blocks_.by_number(number);
+    if (trace == nullptr || !trace->is_trace) return true;
+    mmu::ShadowTlb& table = cpu_.mmu.table(Mode(trace->key.mode).privilege());
+    const u64 runs = (trace->heat + 1) * options_.sample_interval / trace->count;
+    const u64 allowed = std::max(kFewMisses, runs / kTimesForOneMiss);
+    bool is_concerned = false;
+    for (const EmittedBlock::SiteUse& use : trace->code.tlb_sites) {
+      mmu::ShadowTlb::Site& site = table.sites[use.number];
+      if (site.misses > allowed) {
         if (wandering_.size() >= kMostWandering) wandering_.clear();
-        wandering_.insert((block->key.physical & kPageMask) | site.page_offset);
+        wandering_.insert((trace->key.physical & kPageMask) | use.page_offset);
         is_concerned = true;
       }
-      if (is_concerned) blocks_.kill(*block);
+      site.misses /= 2;
     }
-  }
+    trace->heat /= 2;
+    if (is_concerned) make_anew(*trace);
+    return is_concerned || trace->heat == 0;
+  });
 }
 
 // ---- translating --------------------------------------------------------------------------------
@@ -385,17 +396,18 @@ void Translator::Impl::count(const TranslatedBlock& block, u64 ns) {
   statistics_.translate_ns += ns;
 }
 
-TranslatedBlock* Translator::Impl::translate(const cpu::Block& cold, Mode mode) {
+TranslatedBlock* Translator::Impl::translate(const cpu::Block& cold, Mode mode, Kind kind) {
   trace_.begin(cpu_.state.rip());
   u64 offset = 0;
   for (const cpu::Instruction& insn : cold.instructions) {
     trace_.add(insn, trace_.rip + offset, cold.physical + offset);
     offset += insn.length;
   }
-  return translate(trace_, mode, false);
+  return translate(trace_, mode, kind);
 }
 
-TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, bool is_hot) {
+TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, Kind kind) {
+  const bool is_hot = kind == Kind::Trace || kind == Kind::UnrolledTrace;
   const CpuState& state = cpu_.state;
   // Offsets that run over the end of code are the interpreter's.
   const u64 code_end = mode.code64() ? ~u64{0} : mode.code_size() == cpu::CodeSize::Bits16 ? 0x1'0000 : 0x1'0000'0000;
@@ -412,15 +424,15 @@ TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, bool
   const size_t bytes_needed = Emitter::bytes_needed(length, is_hot);
   make_room(bytes_needed);
   const std::span<const cpu::Instruction> guest(trace.instructions);
-  const bool groups = !without_groups_.contains(trace.physical);
-  const BlockPlan plan = plan_block(guest, mode, trace.rips, {groups});
+  const BlockPlan plan = plan_block(guest, mode, trace.rips, {.groups = kind != Kind::Single});
+  const bool splits = !plan.groups.empty() && splitting_.contains(trace.physical);
 
   auto block = std::make_unique<TranslatedBlock>();
-  block->key = {trace.physical, trace.rip, code_base, mode.key(), second};
+  block->key = {trace.physical, trace.rip, code_base, mode.key(), second, kind == Kind::Single};
   block->count = static_cast<u16>(plan.instructions.size());
   block->first = trace.first;
   block->size_bytes = static_cast<u16>(size_bytes);
-  block->has_groups = !plan.groups.empty();
+  block->has_groups = !plan.groups.empty() && !splits;
   block->is_trace = is_hot;
   for (size_t i = 0; i < length && is_hot; ++i) block->offsets.push_back(static_cast<u16>(trace.physical_of(i) - trace.first));
   block->table = table;
@@ -431,11 +443,14 @@ TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, bool
   if (straddles) request.second_fetch_id = cpu_.mmu.fetch_id(next_page(address, mode), PhysAddr(second - 1));
   request.table = table;
   request.block_number = number;
-  for (size_t i = 0; i < length && !wandering_.empty(); ++i) {
-    if (wandering_.contains(trace.physical_of(i))) request.wanders |= u64{1} << i;
+  for (size_t i = 0; i < length && is_hot; ++i) {
+    if (!wandering_.contains(trace.physical_of(i))) request.remembers |= u64{1} << i;
   }
+  request.splits = splits;
   request.loops = is_hot;
   block->code = emitter_->emit(request);
+  for (const EmittedBlock::SiteUse& use : block->code.tlb_sites) cpu_.mmu.table(mode.privilege()).sites[use.number].misses = 0;
+  block->may_unroll = block->code.is_loop && kind == Kind::Trace && length <= kMaxBlockInstructions / 2;
   DOPPEL_CHECK(block->code.end - block->code.begin <= bytes_needed, "a block outgrew its room");
   cache_.take(block->code.end - block->code.begin);
   TranslatedBlock& inserted = blocks_.insert(std::move(block));

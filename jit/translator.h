@@ -25,6 +25,7 @@ struct TranslatorOptions {
   bool verify = false;                    ///< Every block's host code is checked before it runs.
   u64 sample_interval = 100'000;          ///< Instructions after which it is noted which block runs,
   unsigned hot_samples = 2;               ///< and how often one must be noted to become a trace.
+  unsigned unroll_samples = 8;            ///< A loop noted so often of late is unrolled.
 };
 
 /// Counted since start; `info jit` and the report show them.

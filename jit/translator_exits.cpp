@@ -18,7 +18,7 @@ using cpu::CpuState;
 
 namespace {
 
-/// Blocks that are left to the interpreter this often are translated again without groups.
+/// Blocks that are left to the interpreter this often for groups that straddle pages are translated again.
 constexpr u32 kLeavesBeforeRetry = 32;
 
 }  // namespace
@@ -165,14 +165,15 @@ void Translator::Impl::after_exit() {
       if (Mode(entered_mode_).flat_code()) pending_.kind = Pending::Kind::Lookup;
       return;
     case ExitInfo::Kind::Link:
-      pending_ = {Pending::Kind::Link, static_cast<u32>(word(Word::LinkNumber))};
+      note_link(static_cast<u32>(word(Word::LinkNumber)));
       return;
     case ExitInfo::Kind::Interpret: {
       TranslatedBlock* const left = blocks_.by_number(static_cast<u32>(word(Word::LinkNumber)));
       const bool has_straddled = std::exchange(has_straddled_, false);
       if (left != nullptr && has_straddled && left->has_groups && ++left->left == kLeavesBeforeRetry) {
-        without_groups_.insert(left->key.physical);
-        blocks_.kill(*left);
+        splitting_.insert(left->key.physical);
+        if (left->is_trace) make_anew(*left);
+        else blocks_.kill(*left);
       }
       const cpu::Block* const block = interpreter_.find_block();
       if (block == nullptr) return;
@@ -187,6 +188,14 @@ void Translator::Impl::after_exit() {
     case ExitInfo::Kind::Callout:
       return;
   }
+}
+
+/// A jump asks for its target.
+void Translator::Impl::note_link(u32 number) {
+  const TranslatedBlock* const from = blocks_.by_number(number / kLinksPerBlock);
+  const u32 which = number % kLinksPerBlock;
+  const bool is_single = from != nullptr && which < from->code.links.size() && from->code.links[which].is_single;
+  pending_ = {Pending::Kind::Link, number, is_single};
 }
 
 /// RET or an indirect JMP led to an address that is not canonical: it faults, and has not happened.

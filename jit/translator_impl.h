@@ -82,6 +82,7 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   struct Pending {
     enum class Kind : u8 { None, Link, Lookup } kind = Kind::None;
     u32 number = 0;
+    bool is_single = false;  ///< See BlockKey.
   };
 
   u64& word(Word which) { return cpu_.engine_area.words[static_cast<size_t>(which)]; }
@@ -97,11 +98,16 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
 
   Mode mode();
   TranslatedBlock* find(Mode mode);
+  TranslatedBlock* find_wanted(Mode mode);
+  BlockKey key_here(Mode mode) const;
   TranslatedBlock* find_by_page(const BlockKey& key, LinearAddr address, Mode mode);
   u64 second_page(LinearAddr address, Mode mode);
   bool is_hot(cpu::Block& block);
-  TranslatedBlock* translate(const cpu::Block& block, Mode mode);
-  TranslatedBlock* translate(const Trace& trace, Mode mode, bool is_hot);
+  enum class Kind : u8 { Block, Single, Trace, UnrolledTrace };
+  TranslatedBlock* translate(const cpu::Block& block, Mode mode, Kind kind);
+  TranslatedBlock* translate(const Trace& trace, Mode mode, Kind kind);
+  void make_anew(TranslatedBlock& block);
+  void unroll(TranslatedBlock& loop);
   void sample();
   bool note(const cpu::Block& block, u64 rip);
   bool trace_goes_on(Mode mode, LinearAddr page);
@@ -110,6 +116,7 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   void enter(const TranslatedBlock& block, Mode mode);
   void after_exit();
   void undo_branch();
+  void note_link(u32 number);
   void check_sites();
   void settle_pending(TranslatedBlock& block);
   unsigned table_of(Mode mode);
@@ -180,8 +187,9 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   unsigned tables_used_ = 0;
   std::unordered_map<u64, u32> straddling_runs_;  // By physical address.
   std::unordered_set<u64> wandering_;  // By physical address: instructions whose accesses wander from page to page.
+  std::vector<u32> sampled_;           // Numbers of traces that samples found since they were looked at.
   u64 sites_checked_at_ = 0;
-  std::unordered_set<u64> without_groups_;  // By physical address: their groups straddled pages.
+  std::unordered_set<u64> splitting_;  // By physical address: blocks whose groups straddled pages.
   std::unordered_set<u64> hot_;             // By physical address: to become traces.
   Trace trace_;                             // Being translated.
 };

@@ -14,20 +14,49 @@ namespace doppel::jit {
 namespace {
 
 /// Conditional branches that a trace may go on behind.
-constexpr unsigned kMostSideExits = 16;
+constexpr size_t kMostSideExits = 16;
+constexpr size_t kMostRounds = 8;
 /// Hot places remembered: a bound, not a tuning.
 constexpr size_t kMostHot = 100'000;
 
 }  // namespace
 
+/// Forgets a block; when the guest comes there again, it becomes a trace.
+void Translator::Impl::make_anew(TranslatedBlock& block) {
+  if (hot_.size() >= kMostHot) hot_.clear();
+  hot_.insert(block.key.physical);
+  blocks_.kill(block);
+}
+
+/// Translates a loop again, with several rounds of it: one budget, and one check of accesses that move on, serve for all.
+void Translator::Impl::unroll(TranslatedBlock& loop) {
+  const Mode mode(loop.key.mode);
+  if (mode.key() != this->mode().key() || loop.key.code_base != key_here(mode).code_base) return;
+  Trace trace = guest_of(loop);
+  const size_t length = trace.instructions.size();
+  const auto branches = static_cast<size_t>(std::count_if(trace.instructions.begin(), trace.instructions.end(),
+                                                          [](const cpu::Instruction& insn) { return insn.ends_block; }));
+  const size_t rounds = std::min({kMaxBlockInstructions / length, kMostSideExits / std::max<size_t>(branches, 1), kMostRounds});
+  for (size_t i = length; i < length * rounds; ++i) {
+    const size_t before = i - length;
+    trace.add(cpu::Instruction(trace.instructions[before]), trace.rips[before], trace.physical_of(before));
+  }
+  blocks_.kill(loop);
+  translate(trace, mode, Kind::UnrolledTrace);
+}
+
 /// The budget ran out before its time.
 void Translator::Impl::sample() {
   TranslatedBlock* const block = blocks_.by_number(static_cast<u32>(word(Word::LinkNumber)));
   const bool is_inside = block != nullptr && block->key.rip != cpu_.state.rip();
-  if (block != nullptr && !block->is_trace && !block->is_straddling() && ++block->heat == options_.hot_samples) {
-    if (hot_.size() >= kMostHot) hot_.clear();
-    hot_.insert(block->key.physical);
-    blocks_.kill(*block);
+  if (block != nullptr && !block->is_straddling()) {
+    ++block->heat;
+    if (block->is_trace) {
+      if (block->heat == 1) sampled_.push_back(block->number);
+      if (block->heat >= options_.unroll_samples && block->may_unroll) unroll(*block);
+    } else if (block->heat == options_.hot_samples) {
+      make_anew(*block);
+    }
   }
   // The budget is charged somewhere near the beginning: no block begins there.
   const cpu::Block* const rest = is_inside ? interpreter_.find_block() : nullptr;
@@ -70,7 +99,7 @@ void Translator::Impl::record_trace(Mode mode) {
   const u64 changes = outside_events();
   const u64 generation = cpu_.mmu.generation();
   trace_.begin(state.rip());
-  unsigned branches = 0;
+  size_t branches = 0;
   bool is_whole = true;
   bool is_open = true;
   do {
@@ -88,7 +117,7 @@ void Translator::Impl::record_trace(Mode mode) {
   } while (is_whole && is_open && branches < kMostSideExits && remaining() != 0 && trace_goes_on(mode, page));
   if (trace_.instructions.empty()) return;
   hot_.erase(trace_.physical);
-  if (is_whole) translate(trace_, mode, true);
+  if (is_whole) translate(trace_, mode, Kind::Trace);
 }
 
 }  // namespace doppel::jit

@@ -200,14 +200,26 @@ TEST_CASE("block_plan: segments, indices and scales keep groups apart") {
         }).groups() == Groups{0, 0, -1, -1});
   CHECK(plan64([](Assembler& a) {
           a.mov(eax, ptr(rbx, rsi, 2));
-          a.inc(rsi);
-          a.mov(eax, ptr(rbx, rsi, 2));
-        }).groups() == Groups{-1, -1});
-  CHECK(plan64([](Assembler& a) {
-          a.mov(eax, ptr(rbx, rsi, 2));
           a.mov(rsi, rdi);
           a.mov(eax, ptr(rbx, rsi, 2));
         }).groups() == Groups{-1, -1});
+}
+
+TEST_CASE("block_plan: base and index may move by constants") {
+  const Planned p = plan64([](Assembler& a) {
+    a.mov(eax, ptr(rbx, rsi, 2));
+    a.inc(rsi);
+    a.mov(eax, ptr(rbx, rsi, 2));
+    a.sub(rbx, 16);
+    a.lea(rsi, ptr(rsi, 1));
+    a.mov(eax, ptr(rbx, rsi, 2, 2));
+  });
+  REQUIRE(p.groups() == Groups{0, 0, 0});
+  CHECK(p.plan.groups[0].low_from_base == -6);
+  CHECK(p.plan.groups[0].span == 14);
+  CHECK(p.use(0).offset == 6);
+  CHECK(p.use(2).offset == 10);
+  CHECK(p.use(5).offset == 0);
 }
 
 TEST_CASE("block_plan: offsets that wrap below the code's address size are checked one by one") {

@@ -12,11 +12,12 @@ using test::TestCpu;
 constexpr u64 kCode = TestCpu::kCode;
 constexpr u64 kData = 0x20'0000;
 
-/// What is met once again is a trace.
+/// What is met once again is a trace, and a loop that is met a few times more is unrolled.
 TranslatorOptions tracing() {
   TranslatorOptions options = eager();
   options.sample_interval = 100;
   options.hot_samples = 1;
+  options.unroll_samples = 4;
   return options;
 }
 
@@ -143,6 +144,88 @@ TEST_CASE("translator: a store into a trace, or between its parts, is heeded at 
   });
   traced.run_in_stretches();
   CHECK(traced.twins.statistics().invalidated > 0);
+}
+
+TEST_CASE("translator: accesses that move on in an unrolled loop, over the ends of pages") {
+  // Odd distances, so that each kind of access straddles pages sometimes, in each round.
+  Traced traced([](Assembler& a) {
+    const asmjit::Label outer = a.newLabel(), top = a.newLabel();
+    a.bind(outer);
+    a.lea(rsi, ptr(rbx, 1));
+    a.mov(edi, 0);
+    a.mov(ecx, 3001);
+    a.bind(top);
+    a.mov(rax, ptr(rsi));
+    a.add(rax, ptr(rbx, rdi, 2, 3));
+    a.mov(ptr(rsi, 0x2'0000), rax);
+    a.add(rsi, 7);
+    a.add(rdi, 2);
+    a.adc(r14, rax);
+    a.sub(ecx, 1);
+    a.jnz(top);
+    a.add(r15, 1);
+    a.jmp(outer);
+  });
+  traced.run_in_stretches();
+  REQUIRE(traced.twins.run(200'000) == ExitReason::BudgetSpent);
+  CHECK_SAME(traced.twins);
+  // What straddles goes on in translated code.
+  CHECK(traced.twins.statistics().slow_accesses < 300);
+}
+
+TEST_CASE("translator: a loop that is left in the middle of its rounds") {
+  Traced traced([](Assembler& a) {
+    const asmjit::Label top = a.newLabel(), other = a.newLabel();
+    a.bind(top);
+    a.add(rax, ptr(rbx, rcx, 0));
+    a.inc(rcx);
+    a.imul(r14, rax, 0x5bd1e995);
+    a.bt(r14, 9);
+    a.jc(other);
+    a.mov(ptr(rbx, rcx, 0, 256), al);
+    a.cmp(rcx, 5000);
+    a.jne(top);
+    a.mov(ecx, 0);
+    a.jmp(top);
+    a.bind(other);
+    a.adc(r15, 3);
+    a.jmp(top);
+  });
+  traced.run_in_stretches();
+}
+
+TEST_CASE("translator: a stack frame over the end of a page") {
+  // A recursion whose frames come to lie anywhere.
+  Traced traced([](Assembler& a) {
+    const asmjit::Label again = a.newLabel(), function = a.newLabel(), leaf = a.newLabel();
+    a.mov(rsp, kData + 0x8000);
+    a.bind(again);
+    a.mov(edi, 90);
+    a.call(function);
+    a.add(r14, rax);
+    a.jmp(again);
+    a.bind(function);
+    a.push(rbp);
+    a.push(rbx);
+    a.sub(rsp, 24);
+    a.mov(ptr(rsp, 8), rdi);
+    a.mov(rbx, rdi);
+    a.test(edi, edi);
+    a.jz(leaf);
+    a.lea(edi, ptr(rdi, -1));
+    a.call(function);
+    a.add(rax, ptr(rsp, 8));
+    a.bind(leaf);
+    a.add(rax, rbx);
+    a.add(rsp, 24);
+    a.pop(rbx);
+    a.pop(rbp);
+    a.ret();
+  });
+  traced.run_in_stretches();
+  REQUIRE(traced.twins.run(300'000) == ExitReason::BudgetSpent);
+  CHECK_SAME(traced.twins);
+  CHECK(traced.twins.statistics().slow_accesses < 300);
 }
 
 TEST_CASE("translator: traces in 32-bit code") {
