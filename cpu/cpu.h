@@ -247,6 +247,9 @@ class Cpu {
   static Fault segment_fault(Seg segment) {
     return Fault::make(segment == Seg::SS ? Vector::SS : Vector::GP, 0);
   }
+  /// Generated code reads the one, and keeps the other with the base of FS or GS.
+  const bool* interrupt_line() const { return &intr_; }
+  const u64* flat_base(Seg segment) const { return &flat_base_[static_cast<unsigned>(segment)]; }
   /// Hands CR0, CR3, CR4, EFER, PKRU and the PDPTEs to the MMU.
   void update_paging(bool keep_translations = false);
   std::array<u64, 4> pdpte{};  ///< PAE page-directory-pointer registers.

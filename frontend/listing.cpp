@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
-#include <vector>
 
+#include "cpu/instruction_table.h"
 #include "frontend/engine_choice.h"
 
 namespace doppel::frontend {
 namespace {
 
+constexpr size_t kCalloutsShown = 12;
 constexpr size_t kGuestColumn = 60;
 constexpr size_t kGuestBytes = 8;  // Shown of an instruction before its text.
 
@@ -140,6 +141,17 @@ std::string out_asm(const jit::Listing& listing, const cpu::Decoder& decoder) {
   return out + "\n";
 }
 
+std::vector<std::pair<std::string, u64>> callouts_by_name(const jit::TranslatorStatistics& statistics) {
+  std::vector<std::pair<std::string, u64>> found;
+  for (size_t mnemonic = 0; mnemonic < statistics.callouts_by_mnemonic.size(); ++mnemonic) {
+    const u64 count = statistics.callouts_by_mnemonic[mnemonic];
+    const std::string name = cpu::instruction_row(static_cast<u16>(mnemonic)).name;
+    if (count != 0) found.emplace_back(name.empty() ? "(no instruction)" : name, count);
+  }
+  std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  return found;
+}
+
 std::string jit_text(const cpu::Engine& engine, const jit::TranslatorOptions& options) {
   const jit::TranslatorStatistics* const found = translator_statistics(engine);
   if (found == nullptr) return "the interpreter runs this machine: nothing is translated\n";
@@ -148,10 +160,10 @@ std::string jit_text(const cpu::Engine& engine, const jit::TranslatorOptions& op
     return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
   };
   std::string out = "Translation buffer state:\n";
-  const auto line = [&](const char* name, const std::string& value) {
-    out += formatted("%-22s", name) + value + "\n";
+  const auto line = [&](const std::string& name, const std::string& value) {
+    out += formatted("%-22s", name.c_str()) + value + "\n";
   };
-  const auto count = [&](const char* name, u64 value) { line(name, std::to_string(value)); };
+  const auto count = [&](const std::string& name, u64 value) { line(name, std::to_string(value)); };
   line("gen code size", std::to_string(s.host_bytes) + " emitted, room for " +
                             std::to_string(options.cache_bytes));
   line("TB count", std::to_string(s.live_blocks) + " live, " + std::to_string(s.blocks) +
@@ -174,6 +186,8 @@ std::string jit_text(const cpu::Engine& engine, const jit::TranslatorOptions& op
   count("address misses", s.misses);
   count("slow accesses", s.slow_accesses);
   count("callouts", s.callouts);
+  const auto by_name = callouts_by_name(s);
+  for (size_t i = 0; i < std::min(by_name.size(), kCalloutsShown); ++i) count("  " + by_name[i].first, by_name[i].second);
   count("TB invalidate count", s.invalidated);
   count("TB evict count", s.evicted);
   count("TB flush count", s.flushes);

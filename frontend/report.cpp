@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "frontend/listing.h"
 #include "frontend/lockstep.h"
 
 namespace doppel::frontend {
@@ -52,6 +53,12 @@ Json autopsy_json(const Autopsy& autopsy) {
   return json;
 }
 
+Json callouts_json(const jit::TranslatorStatistics& statistics) {
+  Json json = Json::object();
+  for (const auto& [name, count] : callouts_by_name(statistics)) json[name] = count;
+  return json;
+}
+
 /// Names as in jit/translator.h; null where nothing is translated.
 Json jit_json(const jit::TranslatorStatistics* found) {
   if (found == nullptr) return nullptr;
@@ -69,6 +76,7 @@ Json jit_json(const jit::TranslatorStatistics* found) {
           {"misses", s.misses},
           {"slow_accesses", s.slow_accesses},
           {"callouts", s.callouts},
+          {"callouts_by_mnemonic", callouts_json(s)},
           {"invalidated", s.invalidated},
           {"evicted", s.evicted},
           {"flushes", s.flushes}};

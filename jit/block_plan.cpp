@@ -103,12 +103,23 @@ Treatment treat_branch(const Instruction& insn, Mode mode, u64 next_rip) {
   }
 }
 
+Treatment treat_system(const Instruction& insn, Mode mode) {
+  if (!mode.ring0()) return Treatment::Callout;
+  switch (insn.mnemonic) {
+    case ZYDIS_MNEMONIC_CLI: return Treatment::ClearInterrupts;
+    case ZYDIS_MNEMONIC_STI: return Treatment::SetInterrupts;
+    case ZYDIS_MNEMONIC_SWAPGS: return mode.code64() ? Treatment::SwapGs : Treatment::Callout;
+    default: return Treatment::PushFlags;
+  }
+}
+
 Treatment treat_stack(const Instruction& insn, Mode mode) {
   const bool plain = insn.operand[0].kind == OperandKind::Gpr ||
                      insn.operand[0].kind == OperandKind::Memory ||
                      insn.operand[0].kind == OperandKind::Immediate;
+  const bool is_segment = insn.operand[0].kind == OperandKind::Segment;
   switch (insn.mnemonic) {
-    case ZYDIS_MNEMONIC_PUSH: return plain ? Treatment::Push : Treatment::Callout;
+    case ZYDIS_MNEMONIC_PUSH: return plain || is_segment ? Treatment::Push : Treatment::Callout;
     case ZYDIS_MNEMONIC_POP: return plain ? Treatment::Pop : Treatment::Callout;
     case ZYDIS_MNEMONIC_LEAVE:
       return insn.stack_width == (mode.code64() ? 8 : 4) && mode.wide_stack() ? Treatment::Leave
@@ -130,6 +141,7 @@ Treatment treat_any(const Instruction& insn, Mode mode, u64 next_rip) {
     case cpu::Translation::branch: return treat_branch(insn, mode, next_rip);
     case cpu::Translation::stack: return treat_stack(insn, mode);
     case cpu::Translation::string: return treat_string(insn);
+    case cpu::Translation::system: return treat_system(insn, mode);
     default: return Treatment::Callout;
   }
 }
@@ -199,6 +211,10 @@ void add_uses(const Instruction& insn, Mode mode, PlannedInstruction& planned) {
       break;
     case Treatment::Push:
       if (has_memory) add(form_of(insn, next_rip), pushed, false);
+      // Of a selector 32 bits wide only the lower half is written.
+      add(stack_form(mode, -width), has_kind(insn, OperandKind::Segment) && pushed == 4 ? 2 : pushed, true);
+      break;
+    case Treatment::PushFlags:
       add(stack_form(mode, -width), pushed, true);
       break;
     case Treatment::Pop:
@@ -256,7 +272,7 @@ class Grouping {
     for (u8 i = 0; i < plan_.instructions.size(); ++i) {
       const PlannedInstruction& planned = plan_.instructions[i];
       // A handler may change what is behind an address.
-      if (planned.treatment == Treatment::Callout) {
+      if (calls_out(planned.treatment)) {
         for (Candidate& candidate : candidates_) candidate.is_open = false;
       }
       for (u8 u = 0; u < planned.uses.size(); ++u) place(i, u);
@@ -365,7 +381,7 @@ class Grouping {
   }
 
   void follow(const Instruction& insn, Treatment treatment) {
-    if (treatment == Treatment::Push) {
+    if (treatment == Treatment::Push || treatment == Treatment::PushFlags) {
       move(RSP, -i64{insn.stack_width});
       return;
     }
@@ -374,7 +390,7 @@ class Grouping {
       if (insn.operand[0].kind == OperandKind::Gpr) replace(insn.operand[0].reg / 8);
       return;
     }
-    if (treatment != Treatment::Callout && moves_by_constant(insn)) return;
+    if (!calls_out(treatment) && moves_by_constant(insn)) return;
     const u32 written = registers_written(insn, treatment);
     for (unsigned reg = 0; reg < 16; ++reg) {
       if ((written >> reg & 1) != 0) replace(reg);
@@ -421,7 +437,7 @@ class Grouping {
 };
 
 bool may_leave(const PlannedInstruction& planned) {
-  return !planned.uses.empty() || planned.treatment == Treatment::Callout ||
+  return !planned.uses.empty() || calls_out(planned.treatment) ||
          planned.treatment == Treatment::Interpret || planned.treatment == Treatment::JumpIf;
 }
 
@@ -491,8 +507,12 @@ bool uses_vectors(const Instruction& insn) {
 }
 
 u32 registers_written(const Instruction& insn, Treatment treatment) {
-  if (treatment == Treatment::Callout || treatment == Treatment::Interpret) return 0xffff;
-  if (treatment == Treatment::Nothing || treatment == Treatment::Direction) return 0;
+  if (calls_out(treatment) || treatment == Treatment::Interpret) return 0xffff;
+  if (treatment == Treatment::Nothing || treatment == Treatment::Direction || treatment == Treatment::ClearInterrupts ||
+      treatment == Treatment::SwapGs) {
+    return 0;
+  }
+  if (treatment == Treatment::PushFlags) return 1u << RSP;
   if (treatment == Treatment::String) {
     const StringStep step = string_step(insn);
     return (has_source(step) ? 1u << RSI : 0) | (has_destination(step) ? 1u << RDI : 0) |

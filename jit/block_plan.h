@@ -32,6 +32,10 @@ enum class Treatment : u8 {
   Leave,
   String,     ///< MOVS, STOS, LODS, CMPS, SCAS, without repetition.
   Direction,  ///< CLD and STD.
+  PushFlags,  ///< PUSHF with CPL 0.
+  ClearInterrupts,  ///< CLI with CPL 0.
+  SetInterrupts,    ///< STI with CPL 0: as Callout, where an interrupt waits.
+  SwapGs,     ///< With CPL 0.
   Jump,       ///< Near JMP.
   JumpIf,     ///< Jcc.
   Count,      ///< LOOP, LOOPE, LOOPNE, JCXZ ...
@@ -40,6 +44,11 @@ enum class Treatment : u8 {
   Callout,    ///< Its handler is called; translated code goes on behind it.
   Interpret,  ///< Translated code is left before it.
 };
+
+/// Its handler may be called.
+constexpr bool calls_out(Treatment treatment) {
+  return treatment == Treatment::Callout || treatment == Treatment::SetInterrupts;
+}
 
 /// How an offset is computed, in guest terms.
 struct AddressForm {

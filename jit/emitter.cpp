@@ -292,6 +292,10 @@ void Emitter::emit_instruction(size_t i) {
     case Treatment::Leave: return emit_leave(i);
     case Treatment::String: return emit_string(i);
     case Treatment::Direction: return emit_direction(i);
+    case Treatment::PushFlags: return emit_push_flags(i);
+    case Treatment::ClearInterrupts: return replace_system_flags(Word::NoInterruptMask, 0);
+    case Treatment::SetInterrupts: return emit_set_interrupts(i);
+    case Treatment::SwapGs: return emit_swap_gs();
     case Treatment::Jump: return emit_jump(i);
     case Treatment::JumpIf: return emit_jump_if(i);
     case Treatment::Count: return emit_count(i);
@@ -415,7 +419,7 @@ void Emitter::emit_cold() {
     a_.mov(x86::dword_ptr(x86::r15, word_offset(Word::LinkNumber)), number);
     a_.mov(x86::ecx, ExitInfo{ExitInfo::Kind::Link}.pack());
     a_.long_().jmp(stubs_.exit);
-    out_.links.push_back({link.jump, cold, link.target, link.is_single});
+    out_.links.push_back({link.jump, cold, link.is_single, link.target});
   }
 }
 

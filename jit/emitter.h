@@ -49,9 +49,9 @@ inline constexpr u32 kLinksPerBlock = 128;
 /// Where a jump to another block is, for patching.
 struct LinkSite {
   u32 patch = 0;     ///< Offset of the 32-bit displacement.
-  u32 cold = 0;      ///< Offset of the code that asks for the target.
+  u32 cold : 31 = 0;      ///< Offset of the code that asks for the target.
+  u32 is_single : 1 = 0;  ///< To a block that checks its accesses one by one: see EmitRequest::splits.
   u64 target = 0;    ///< Guest offset in CS.
-  bool is_single = false;  ///< To a block that checks its accesses one by one: see EmitRequest::splits.
 };
 
 /// Where the host may fault for the guest (division, alignment), and where to go on then.
@@ -66,7 +66,8 @@ struct EmittedBlock {
   u32 indirect_entry = 0, page_entry = 0, linked_entry = 0;
   u64 last_rip = 0;       ///< Of the last instruction,
   u32 stack_released = 0; ///< and by how much it has moved the stack pointer, if it is RET.
-  bool is_loop = false;   ///< It jumps back to its beginning.
+  bool is_loop = false;   ///< It jumps back to its beginning,
+  bool is_left_for_itself = false;  ///< or a branch out of its middle does.
   boost::container::small_vector<LinkSite, 2> links;  // Most blocks have no more.
   std::vector<FaultSite> faults;
   std::vector<std::unique_ptr<CalloutRecord>> callouts;
@@ -101,7 +102,10 @@ class Emitter {
   Emitter(asmjit::x86::Assembler& a, u64 base_address, const Stubs& stubs, const HostFlags& host_flags)
       : a_(a), base_(base_address), stubs_(stubs), host_flags_(host_flags) {}
 
-  void set_tlb(const std::array<TlbOffsets, kClasses>& offsets) { tlb_of_class_ = offsets; }
+  void set_offsets(const std::array<TlbOffsets, kClasses>& tlbs, const CpuOffsets& cpu) {
+    tlb_of_class_ = tlbs;
+    cpu_ = cpu;
+  }
 
   /// Emits at the assembler's position. The caller has made sure of `bytes_needed` bytes.
   EmittedBlock emit(const EmitRequest& request);
@@ -221,7 +225,13 @@ class Emitter {
   // ---- translate_string.cpp --------------------------------------------------------------------
   void emit_string(size_t i);
   void emit_steps(const cpu::Instruction& insn);
+
+  // ---- translate_system.cpp --------------------------------------------------------------------
   void emit_direction(size_t i);
+  void emit_push_flags(size_t i);
+  void emit_set_interrupts(size_t i);
+  void emit_swap_gs();
+  void replace_system_flags(Word kept, i32 added);
 
   // ---- translate_branch.cpp --------------------------------------------------------------------
   void emit_jump(size_t i);
@@ -297,6 +307,7 @@ class Emitter {
   const Stubs& stubs_;
   const HostFlags& host_flags_;
   std::array<TlbOffsets, kClasses> tlb_of_class_{};
+  CpuOffsets cpu_{};
   /// The next site to be given away: by class, for loads or stores.
   std::array<std::array<u16, 2>, kClasses> next_site_{};
 

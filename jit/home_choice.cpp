@@ -30,7 +30,7 @@ struct Uses {
 /// Handlers find all registers in the CpuState.
 bool can_move(const BlockPlan& plan) {
   return std::none_of(plan.instructions.begin(), plan.instructions.end(), [](const PlannedInstruction& planned) {
-    return planned.treatment == Treatment::Callout;
+    return calls_out(planned.treatment);
   });
 }
 
@@ -54,6 +54,7 @@ Uses uses_of(std::span<const Instruction> block, const BlockPlan& plan) {
         uses.pin(RBP);
         [[fallthrough]];
       case Treatment::Push:
+      case Treatment::PushFlags:
       case Treatment::Pop:
       case Treatment::Call:
       case Treatment::Return:

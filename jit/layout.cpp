@@ -40,4 +40,8 @@ TlbOffsets tlb_offsets(const cpu::Cpu& cpu, mmu::Mmu::PrivilegeClass which) {
           distance(cpu, table.newest_copy)};
 }
 
+CpuOffsets cpu_offsets(const cpu::Cpu& cpu) {
+  return {distance(cpu, cpu.interrupt_line()), distance(cpu, cpu.flat_base(Seg::GS))};
+}
+
 }  // namespace doppel::jit

@@ -60,7 +60,8 @@ enum class Word : unsigned {
   SignMask,    ///< For PEXT: the sign of 64 bits.
   AdjustMask,  ///< For PEXT and PDEP: LAHF's byte without AF.
   DirectionMask,  ///< For PEXT: DF among the system flags,
-  OtherFlagsMask, ///< for PEXT and PDEP: all but it.
+  OtherFlagsMask, ///< for PEXT and PDEP: all but it;
+  NoInterruptMask, ///< all but IF.
   LinkNumber,  ///< Which jump asks for its target; which block was left.
   BranchBlock, ///< The block whose RET or indirect JMP came last.
   Spare,       ///< A value that must outlive the scratch registers for a moment.
@@ -102,6 +103,12 @@ struct TlbOffsets {
   i32 mask, read_tags, write_tags, addends, fetch_ids, sites, copies_made, copies, newest_copy;
 };
 TlbOffsets tlb_offsets(const cpu::Cpu& cpu, mmu::Mmu::PrivilegeClass which);
+
+/// Distances from r15 of what the processor keeps behind its state.
+struct CpuOffsets {
+  i32 interrupt_line, gs_flat_base;
+};
+CpuOffsets cpu_offsets(const cpu::Cpu& cpu);
 
 /// Why translated code was left. Packed into one 32-bit word.
 struct ExitInfo {

@@ -39,6 +39,7 @@ Mode Mode::of(const cpu::Cpu& cpu) {
   key |= static_cast<u32>(cpu.mmu.active_class()) << kPrivilege;
   const bool never_filled = cpu.mmu.active_class() == mmu::Mmu::PrivilegeClass::NeverFilled;
   bool never = never_filled;
+  if (state.cpl == 0) key |= 1u << kRing0;
   if (cpu.stack_mask() != 0xffff) key |= 1u << kWideStack;
   const bool available = (state.cr0 & cr0::TS) == 0;
   const bool emulated = (state.cr0 & cr0::EM) != 0;

@@ -34,6 +34,7 @@ class Mode {
   mmu::Mmu::PrivilegeClass privilege() const {
     return static_cast<mmu::Mmu::PrivilegeClass>(key_ >> kPrivilege & 3);
   }
+  bool ring0() const { return (key_ >> kRing0 & 1) != 0; }  ///< CPL 0: instructions for the system may run.
   bool wide_stack() const { return (key_ >> kWideStack & 1) != 0; }  ///< SS.B, or 64-bit code.
   bool has_x87() const { return (key_ >> kX87 & 1) != 0; }
   bool has_sse() const { return (key_ >> kSse & 1) != 0; }
@@ -48,7 +49,7 @@ class Mode {
 
  private:
   static constexpr unsigned kPrivilege = 3, kWideStack = 5, kX87 = 6, kSse = 7, kAvx = 8,
-                            kFlatCode = 9, kNever = 10, kShapes = 12;
+                            kFlatCode = 9, kNever = 10, kRing0 = 11, kShapes = 12;
   u32 key_;
 };
 

@@ -67,7 +67,9 @@ void Emitter::emit_jump_if(size_t i) {
   if (i + 1 < planned.size()) {
     const bool goes_straight = planned[i + 1].rip == next;
     const u32 jump = jump_if_placeholder(goes_straight ? condition : otherwise);
-    side_exits_.push_back({jump, i, goes_straight ? target : next, now_});
+    const u64 other = goes_straight ? target : next;
+    side_exits_.push_back({jump, i, other, now_});
+    if (leads_back(other)) out_.is_left_for_itself = true;
     return;
   }
   ended_ = true;

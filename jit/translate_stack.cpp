@@ -1,5 +1,7 @@
 // PUSH, POP and LEAVE. The guest's stack pointer moves after the access, which is checked first.
 
+#include <cstddef>
+
 #include "jit/emitter.h"
 
 namespace doppel::jit {
@@ -10,6 +12,11 @@ using x86::ptr;
 namespace {
 
 const x86::Gpq kStack = x86::gpq(kHome[RSP]);
+
+constexpr i32 selector_offset(Seg segment) {
+  return state_offset(offsetof(cpu::CpuState, seg) + static_cast<size_t>(segment) * sizeof(cpu::SegmentRegister) +
+                      offsetof(cpu::SegmentRegister, selector));
+}
 
 }  // namespace
 
@@ -96,6 +103,9 @@ void Emitter::emit_push(size_t i) {
   if (what.kind == cpu::OperandKind::Memory) {
     a_.mov(x86::rcx, spare);
     store_register(to, x86::rcx, width);
+  } else if (what.kind == cpu::OperandKind::Segment) {
+    a_.movzx(x86::ecx, x86::word_ptr(x86::r15, selector_offset(static_cast<Seg>(what.reg))));
+    store_register(to, x86::rcx, planned.uses.back().size);
   } else if (what.kind == cpu::OperandKind::Gpr) {
     const unsigned guest = what.reg / 8;
     if (home_[guest] != kNoHome) {

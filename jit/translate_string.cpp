@@ -1,4 +1,4 @@
-// String instructions without repetition, and the flag that says which way they go.
+// String instructions without repetition.
 //
 // DF stands with the system flags in the CpuState; the host's is clear. Both indexes move after the last
 // access, by an addition that touches no flag:
@@ -95,16 +95,6 @@ void Emitter::emit_steps(const cpu::Instruction& insn) {
   const StringStep step = string_step(insn);
   if (has_source(step)) advance(RSI);
   if (has_destination(step)) advance(RDI);
-}
-
-void Emitter::emit_direction(size_t i) {
-  const Mem flags = ptr(x86::r15, kSystemFlags);
-  const Mem mask = ptr(x86::r15, word_offset(Word::OtherFlagsMask));
-  a_.mov(x86::rcx, flags);
-  a_.pext(x86::rcx, x86::rcx, mask);
-  a_.pdep(x86::rcx, x86::rcx, mask);
-  if (request_->block[i].mnemonic == ZYDIS_MNEMONIC_STD) a_.lea(x86::rcx, ptr(x86::rcx, static_cast<i32>(rflags::DF)));
-  a_.mov(flags, x86::rcx);
 }
 
 }  // namespace doppel::jit

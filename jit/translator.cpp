@@ -14,6 +14,8 @@
 #include <chrono>
 #include <cstring>
 
+#include <Zydis/Zydis.h>
+
 #include "cpu/base/check.h"
 #include "jit/translator_impl.h"
 
@@ -79,7 +81,7 @@ Result<void, Error> Translator::Impl::set_up() {
   DOPPEL_CHECK(cache_.offset_of(stubs_.end) < CodeCache::kStubBytes, "the stubs need more room");
 
   emitter_ = std::make_unique<Emitter>(assembler_, cache_.address(0), stubs_, host_flags_);
-  emitter_->set_tlb(tlbs);
+  emitter_->set_offsets(tlbs, cpu_offsets(cpu_));
 
   for (auto& table : cpu_.engine_area.tables) std::fill(std::begin(table), std::end(table), stubs_.exit_lookup);
   const u64 bottom = reinterpret_cast<u64>(return_stack_) + kReturnStackBytes - 64;
@@ -94,6 +96,7 @@ Result<void, Error> Translator::Impl::set_up() {
   word(Word::SignMask) = u64{1} << 63;
   word(Word::DirectionMask) = rflags::DF;
   word(Word::OtherFlagsMask) = ~rflags::DF;
+  word(Word::NoInterruptMask) = ~rflags::IF;
   word(Word::AdjustMask) = 0xef;
   word(Word::SizeMask) = 0x3ff;
   word(Word::OffsetMask) = kPageOffsetMask;
@@ -103,6 +106,7 @@ Result<void, Error> Translator::Impl::set_up() {
     word(mask) = kPageMask | ((u64{1} << i) - 1);
   }
 
+  statistics_.callouts_by_mnemonic.resize(ZYDIS_MNEMONIC_MAX_VALUE + 1);
   interpreter_.cache().set_keeper(this);
   interpreter_.cache().set_limit(kColdInstructions);
   blocks_.set_death_hook([this](TranslatedBlock& block) {
@@ -123,6 +127,8 @@ void Translator::Impl::flush() {
   splitting_.clear();
   wandering_.clear();
   hot_.clear();
+  renoted_.clear();
+  cold_runs_.clear();
   interpreter_.flush();
   pending_ = {};
 }
@@ -268,7 +274,9 @@ u64 Translator::Impl::second_page(LinearAddr address, Mode mode) {
 
 bool Translator::Impl::is_hot(cpu::Block& block) {
   if (!interpreter_.is_straddling(block)) {
-    return block.runs != kHopeless && ++block.runs >= options_.threshold;
+    if (block.runs == kHopeless) return false;
+    ++block.runs;
+    return cold_runs_.count(block.physical) >= options_.threshold || block.runs >= options_.threshold;
   }
   // The interpreter keeps one of these, and makes it anew each time.
   if (straddling_runs_.size() > kMostStraddling) straddling_runs_.clear();

@@ -43,7 +43,8 @@ struct TranslatorStatistics {
   u64 lookups = 0;              ///< Indirect branches that had to ask.
   u64 misses = 0;               ///< Address checks that failed,
   u64 slow_accesses = 0;        ///< and those of them that were left to the interpreter.
-  u64 callouts = 0;             ///< Instructions done by their handlers, called from translated code.
+  u64 callouts = 0;             ///< Instructions done by their handlers, called from translated code;
+  std::vector<u64> callouts_by_mnemonic;  ///< by ZydisMnemonic: cpu::instruction_row has the names.
   u64 invalidated = 0;          ///< Blocks whose bytes changed.
   u64 evicted = 0;              ///< Blocks dropped for room.
   u64 flushes = 0;

@@ -86,6 +86,7 @@ u64 Translator::Impl::go_on_elsewhere() {
 
 u64 Translator::Impl::callout(const CalloutRecord& record) {
   ++statistics_.callouts;
+  ++statistics_.callouts_by_mnemonic[record.insn.mnemonic];
   events_before_ = outside_events();
   CpuState& state = cpu_.state;
   state.retired = retired_now() - record.not_retired;

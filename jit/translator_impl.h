@@ -54,6 +54,36 @@ struct Trace {
   }
 };
 
+/// How often blocks have run that are not translated. The interpreter forgets them when there are many, and a program
+/// that goes round in more code than it keeps would never be translated. Approximate: places are shared.
+class ColdRuns {
+ public:
+  /// One more, of the block at this address; how many there were of late.
+  u32 count(u64 physical) {
+    if (++counted_ == kCountedBeforeClear) clear();
+    const u64 mixed = physical * 0x9e37'79b9'7f4a'7c15;
+    Place& place = places_[mixed >> (64 - kBits)];
+    const u8 tag = static_cast<u8>(mixed >> 32);
+    if (place.tag != tag) place = {tag, 0};
+    if (place.runs < 255) ++place.runs;
+    return place.runs;
+  }
+  void clear() {
+    places_ = {};
+    counted_ = 0;
+  }
+
+ private:
+  static constexpr unsigned kBits = 15;
+  static constexpr u32 kCountedBeforeClear = 8u << kBits;
+  struct Place {
+    u8 tag = 0;
+    u8 runs = 0;
+  };
+  std::array<Place, size_t{1} << kBits> places_{};
+  u32 counted_ = 0;
+};
+
 class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
  public:
   Impl(cpu::Cpu& cpu, const TranslatorOptions& options)
@@ -108,6 +138,7 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   TranslatedBlock* translate(const Trace& trace, Mode mode, Kind kind);
   void make_anew(TranslatedBlock& block);
   void unroll(TranslatedBlock& loop);
+  void improve(TranslatedBlock& trace);
   void sample();
   bool note(const cpu::Block& block, u64 rip);
   bool trace_goes_on(Mode mode, LinearAddr page);
@@ -186,11 +217,13 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   unsigned next_table_lost_ = 0;
   unsigned tables_used_ = 0;
   std::unordered_map<u64, u32> straddling_runs_;  // By physical address.
+  ColdRuns cold_runs_;
   std::unordered_set<u64> wandering_;  // By physical address: instructions whose accesses wander from page to page.
   std::vector<u32> sampled_;           // Numbers of traces that samples found since they were looked at.
   u64 sites_checked_at_ = 0;
   std::unordered_set<u64> splitting_;  // By physical address: blocks whose groups straddled pages.
   std::unordered_set<u64> hot_;             // By physical address: to become traces.
+  std::unordered_map<u64, u32> renoted_;    // By physical address: how often a trace was noted once more.
   Trace trace_;                             // Being translated.
 };
 

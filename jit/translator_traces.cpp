@@ -16,6 +16,7 @@ namespace {
 /// Conditional branches that a trace may go on behind.
 constexpr size_t kMostSideExits = 16;
 constexpr size_t kMostRounds = 8;
+constexpr u32 kMostRenoted = 3;
 /// Hot places remembered: a bound, not a tuning.
 constexpr size_t kMostHot = 100'000;
 
@@ -45,6 +46,20 @@ void Translator::Impl::unroll(TranslatedBlock& loop) {
   translate(trace, mode, Kind::UnrolledTrace);
 }
 
+/// A trace runs much. If the loop it began in goes on another way than was noted, perhaps the way out was: it is noted
+/// anew, but not for ever, for some loops have two ways round.
+void Translator::Impl::improve(TranslatedBlock& trace) {
+  if (trace.code.is_left_for_itself) {
+    if (renoted_.size() >= kMostHot) renoted_.clear();
+    u32& times = renoted_[trace.key.physical];
+    if (times < kMostRenoted) {
+      ++times;
+      return make_anew(trace);
+    }
+  }
+  if (trace.may_unroll) unroll(trace);
+}
+
 /// The budget ran out before its time.
 void Translator::Impl::sample() {
   TranslatedBlock* const block = blocks_.by_number(static_cast<u32>(word(Word::LinkNumber)));
@@ -53,7 +68,7 @@ void Translator::Impl::sample() {
     ++block->heat;
     if (block->is_trace) {
       if (block->heat == 1) sampled_.push_back(block->number);
-      if (block->heat >= options_.unroll_samples && block->may_unroll) unroll(*block);
+      if (block->heat >= options_.unroll_samples) improve(*block);
     } else if (block->heat == options_.hot_samples) {
       make_anew(*block);
     }

@@ -13,7 +13,10 @@ void BlockGenerator::user_callout() {
     case 3: load_immediate(RAX, static_cast<u32>(random_.below(4))); add({0x0f, 0xa2}); break;
     case 4: add({0x0f, 0x31}); break;        // RDTSC
     case 5: add({0xcd, 0x41}); break;        // INT 41h returns.
-    case 6: add({0xcc}); break;
+    case 6:
+      if (random_.one_in(2)) add({0xcc});
+      else add({0x0f, random_.one_in(2) ? u64{0xa0} : u64{0xa8}});  // PUSH FS or GS
+      break;
     case 7: add({0x9f}); add({0x9e}); break;  // LAHF; SAHF
     case 8: add({0xcd, random_.below(256)}); break;
     case 9: load_immediate(RCX, 0); add({0x0f, 0x01, 0xd0}); break;  // XGETBV

@@ -3,6 +3,8 @@
 #include <map>
 #include <set>
 
+#include <Zydis/Zydis.h>
+
 #include "tests/unit/jit/twins.h"
 
 namespace doppel::jit {
@@ -139,6 +141,54 @@ TEST_CASE("translator: an interrupt between runs is taken at the instruction whe
     CHECK_SAME(twins);
   }
   CHECK(twins.subject.test.environment.acknowledged == 100);
+}
+
+TEST_CASE("translator: the interrupt flag changed and pushed by translated code") {
+  Twins twins;
+  enter_long(twins);
+  twins.put(kCode, code64(kCode, [](Assembler& a) {
+    const asmjit::Label top = a.newLabel();
+    a.bind(top);
+    a.add(eax, 0x7fff'ff31);
+    a.pushfq();
+    a.pop(rcx);
+    a.xor_(r14, rcx);
+    a.rol(r14, 7);
+    a.cli();
+    a.pushfq();
+    a.add(ptr(rsp), rdi);
+    a.pop(rcx);
+    a.xor_(r15, rcx);
+    a.sti();
+    a.setc(dl);
+    a.add(r13, rdx);
+    a.swapgs();
+    a.mov(r8, ptr(rbx));
+    a.sti();
+    a.push(fs);
+    a.pop(rdi);
+    a.jmp(top);
+  }));
+  twins.put(0x20000, code64(0x20000, [](Assembler& a) {
+    a.inc(qword_ptr(rbx, 64));
+    a.iretq();
+  }));
+  twins.both([](TestCpu& test) {
+    test.set_idt64(0x20, TestCpu::kCode64, 0x20000, 14);
+    test.state().kernel_gs_base = 0x1234'5678;
+  });
+  for (unsigned i = 0; i < 300; ++i) {
+    // An interrupt waits at any instruction, also where the guest does not want one.
+    REQUIRE(twins.run(70 + i % 41) == ExitReason::BudgetSpent);
+    twins.both([](TestCpu& test) { test.cpu.set_intr(true); });
+    for (unsigned step = 0; step < 12 && twins.subject.test.environment.acknowledged == i; ++step) {
+      REQUIRE(twins.run(1 + i % 3) == ExitReason::BudgetSpent);
+      CHECK_SAME(twins);
+    }
+    twins.both([](TestCpu& test) { test.cpu.set_intr(false); });
+    CHECK_SAME(twins);
+  }
+  CHECK(twins.subject.test.environment.acknowledged > 100);
 }
 
 TEST_CASE("translator: blocks are translated when they have run as often as was asked for") {
@@ -374,7 +424,8 @@ TEST_CASE("translator: what was counted adds up") {
   const TranslatorStatistics before = twins.statistics();
   CHECK(before.live_blocks == before.blocks);
   CHECK(before.lookups >= 2000);
-  CHECK(before.callouts == 1);  // HLT
+  CHECK(before.callouts == 1);
+  CHECK(before.callouts_by_mnemonic[ZYDIS_MNEMONIC_HLT] == 1);
   CHECK(before.entries >= before.lookups);
   CHECK(before.guest_instructions >= 3 * 2000);
   CHECK(before.host_bytes > before.guest_bytes);

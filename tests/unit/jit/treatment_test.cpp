@@ -62,8 +62,7 @@ TEST_CASE("treatment: what the monitor owns is a callout") {
   for (const unsigned bits : {16u, 32u, 64u}) {
     CAPTURE(bits);
     Machine what(bits);
-    CHECK(what({0xfa}) == T::Callout);              // cli
-    CHECK(what({0x9c}) == T::Callout);              // pushf
+    CHECK(what({0x9d}) == T::Callout);              // popf
     CHECK(what({0x9d}) == T::Callout);              // popf
     CHECK(what({0xec}) == T::Callout);              // in al, dx
     CHECK(what({0xf4}) == T::Callout);              // hlt
@@ -86,6 +85,25 @@ TEST_CASE("treatment: what has no meaning never reaches the host") {
   CHECK(what({0xf0, 0x01, 0xd8}) == T::Callout);  // lock add eax, ebx
   CHECK(what({0xf0, 0x90}) == T::Callout);        // lock nop
   CHECK(what({0x62, 0xf1, 0x7c, 0x48, 0x58, 0xc1}) == T::Callout);  // EVEX
+}
+
+TEST_CASE("treatment: what kernels do all the time needs no handler, with CPL 0") {
+  for (const unsigned bits : {16u, 32u, 64u}) {
+    CAPTURE(bits);
+    Machine what(bits);
+    CHECK(what({0x9c}) == T::PushFlags);
+    CHECK(what({0xfa}) == T::ClearInterrupts);
+    CHECK(what({0xfb}) == T::SetInterrupts);
+    CHECK(what({0x0f, 0xa0}) == T::Push);  // push fs
+    CHECK(what({0x0f, 0x01, 0xf8}) == (bits == 64 ? T::SwapGs : T::Callout));
+    if (bits == 16) continue;
+    what.test.state().cpl = 1;
+    what.test.cpu.update_mode();
+    CHECK(what({0x9c}) == T::Callout);
+    CHECK(what({0xfa}) == T::Callout);
+    CHECK(what({0xfb}) == T::Callout);
+    CHECK(what({0x0f, 0x01, 0xf8}) == T::Callout);
+  }
 }
 
 TEST_CASE("treatment: where hosts differ or an operand says how far, the handler decides") {

@@ -1,0 +1,89 @@
+// Instructions for the system that kernels use all the time, done without their handlers.
+//
+// Only what changes nothing that translated code relies on: the flag for interrupts, the one for the direction of strings, the
+// base of GS in 64-bit code. The system flags stand in the CpuState, without the arithmetic ones; they are changed by
+// instructions that touch no flag of the host.
+
+#include <bit>
+#include <cstddef>
+
+#include <Zydis/Zydis.h>
+
+#include "jit/emitter.h"
+
+namespace doppel::jit {
+
+using namespace asmjit;
+using x86::ptr;
+
+namespace {
+
+constexpr i32 kSystemFlags = state_offset(offsetof(cpu::CpuState, system_flags));
+constexpr i32 kKernelGsBase = state_offset(offsetof(cpu::CpuState, kernel_gs_base));
+constexpr i32 kGsBase = state_offset(offsetof(cpu::CpuState, seg) + static_cast<size_t>(Seg::GS) * sizeof(cpu::SegmentRegister) +
+                                     offsetof(cpu::SegmentRegister, base));
+
+}  // namespace
+
+/// System flags = those of the mask `kept`, and `added`.
+void Emitter::replace_system_flags(Word kept, i32 added) {
+  const Mem flags = ptr(x86::r15, kSystemFlags);
+  const Mem mask = ptr(x86::r15, word_offset(kept));
+  a_.mov(x86::rcx, flags);
+  a_.pext(x86::rcx, x86::rcx, mask);
+  a_.pdep(x86::rcx, x86::rcx, mask);
+  if (added != 0) a_.lea(x86::rcx, ptr(x86::rcx, added));
+  a_.mov(flags, x86::rcx);
+}
+
+void Emitter::emit_direction(size_t i) {
+  const bool is_down = request_->block[i].mnemonic == ZYDIS_MNEMONIC_STD;
+  replace_system_flags(Word::OtherFlagsMask, is_down ? static_cast<i32>(rflags::DF) : 0);
+}
+
+/// While no interrupt waits, nobody can tell that STI holds them off for an instruction: see
+/// Translator::Impl::settle_shadow.
+void Emitter::emit_set_interrupts(size_t i) {
+  emit_x87_pointers();
+  const bool adjust_is_stale = now_.adjust_is_stale;
+  a_.movzx(x86::ecx, x86::byte_ptr(x86::r15, cpu_.interrupt_line));
+  u32 done = 0;
+  unless_rcx_zero([&] {
+    emit_callout(i);
+    done = jump_placeholder();
+  });
+  replace_system_flags(Word::NoInterruptMask, static_cast<i32>(rflags::IF));
+  patch_here(done);
+  now_.adjust_is_stale = adjust_is_stale;
+}
+
+void Emitter::emit_swap_gs() {
+  a_.mov(x86::rcx, ptr(x86::r15, kGsBase));
+  a_.mov(x86::r14, ptr(x86::r15, kKernelGsBase));
+  a_.mov(ptr(x86::r15, kKernelGsBase), x86::rcx);
+  a_.mov(ptr(x86::r15, kGsBase), x86::r14);
+  a_.mov(ptr(x86::r15, cpu_.gs_flat_base), x86::r14);
+}
+
+/// What PUSHF stores: neither RF nor VM, which are never set here.
+void Emitter::emit_push_flags(size_t i) {
+  constexpr u32 kOverflowShift = std::countr_zero(rflags::OF);
+  const unsigned width = request_->block[i].stack_width;
+  if (now_.adjust_is_stale) emit_clear_adjust();
+  const HostMemory to = emit_access(i, request_->plan.instructions[i].uses[0], true);
+  a_.mov(x86::r14, x86::rax);
+  a_.lahf();
+  a_.movzx(x86::ecx, x86::ah);
+  a_.seto(x86::al);
+  a_.movzx(x86::eax, x86::al);
+  a_.rorx(x86::eax, x86::eax, 32 - kOverflowShift);
+  // Bit 1 is set in both halves.
+  a_.lea(x86::rcx, ptr(x86::rcx, x86::rax, 0, -static_cast<i32>(rflags::FIXED)));
+  a_.mov(x86::rax, ptr(x86::r15, kSystemFlags));
+  a_.lea(x86::rcx, ptr(x86::rcx, x86::rax));
+  a_.mov(x86::rax, x86::r14);
+  store_register(to, x86::rcx, width);
+  move_stack(-static_cast<i32>(width));
+}
+
+}  // namespace doppel::jit
