@@ -8,7 +8,6 @@
 #include "cpu/instruction_table.h"
 #include "cpu/interpreter/host_thunk.h"
 #include "cpu/monitor.h"
-#include "jit/operand_setup.h"
 
 namespace doppel::jit {
 namespace {
@@ -180,11 +179,12 @@ bool is_checkable(const MemoryUse& use, Mode mode) {
   return false;
 }
 
-Treatment treat(const Instruction& insn, Mode mode, u64 rip) {
-  const Treatment treatment = treat_any(insn, mode, rip + insn.length);
+void treat(const Instruction& insn, Mode mode, PlannedInstruction& planned) {
+  planned.treatment = treat_any(insn, mode, planned.rip + insn.length);
+  if (planned.treatment != Treatment::Identical) return;
+  planned.setup = set_up_operands(insn);
   // What has no host form is its handler's.
-  if (treatment == Treatment::Identical && !set_up_operands(insn)) return Treatment::Callout;
-  return treatment;
+  if (!planned.setup) planned.treatment = Treatment::Callout;
 }
 
 void add_uses(const Instruction& insn, Mode mode, PlannedInstruction& planned) {
@@ -567,7 +567,7 @@ BlockPlan plan_block(std::span<const Instruction> block, Mode mode, std::span<co
   for (size_t i = 0; i < block.size(); ++i) {
     PlannedInstruction planned;
     planned.rip = rips[i];
-    planned.treatment = treat(block[i], mode, rips[i]);
+    treat(block[i], mode, planned);
     add_uses(block[i], mode, planned);
     plan.instructions.push_back(planned);
     if (planned.treatment == Treatment::Interpret) break;  // Nothing behind it is reached.

@@ -10,12 +10,14 @@
 // interpreter; a block to which that happens often is translated again without groups.
 
 #include <array>
+#include <optional>
 #include <span>
 
 #include <boost/container/static_vector.hpp>
 
 #include "cpu/instruction.h"
 #include "jit/mode.h"
+#include "jit/operand_setup.h"
 
 namespace doppel::jit {
 
@@ -83,6 +85,7 @@ struct PlannedInstruction {
   Treatment treatment = Treatment::Interpret;
   boost::container::static_vector<MemoryUse, 2> uses;
   u64 rip = 0;  ///< Of its first byte.
+  std::optional<OperandSetup> setup;  ///< Of an identical one, while registers are where `kHome` says.
 };
 
 struct BlockPlan {

@@ -48,7 +48,7 @@ void Emitter::emit_identical(size_t i) {
   const bool is_lazy = repair == FlagRepair::None || repair == FlagRepair::ClearAdjust;
   if (!is_lazy && !flags_are_seen(request_->block, request_->plan, i, concerned)) repair = FlagRepair::None;
 
-  OperandSetup setup = *set_up_operands(insn, home_);
+  OperandSetup setup = swaps_.empty() ? *planned.setup : *set_up_operands(insn, home_);
   std::optional<HostMemory> memory;
   if (!planned.uses.empty()) memory = emit_access(i, planned.uses[0], needs_linear_register(setup, repair));
   if (repair == FlagRepair::Restore) save_flags();
