@@ -54,8 +54,8 @@ struct EngineArea {
   static constexpr size_t kTables = 16;
   static constexpr size_t kTableEntries = 4096;
   alignas(64) u64 words[kWords] = {};
-  /// Where indirect branches lead, by the low bits of their target; one table a mode.
-  alignas(64) u64 tables[kTables][kTableEntries] = {};
+  /// Where indirect branches lead, by the low bits of their target; one table a mode. Void until its mode is met.
+  alignas(64) u64 tables[kTables][kTableEntries];
 };
 
 class Cpu {

@@ -1,7 +1,11 @@
 #include "cpu/decode_memo.h"
 
 #include <array>
+#include <cstdlib>
 #include <cstring>
+#include <type_traits>
+
+#include "cpu/base/check.h"
 
 namespace doppel::cpu {
 namespace {
@@ -123,7 +127,12 @@ u64 value_at(const u8* bytes, u8 size, bool is_signed) {
 
 }  // namespace
 
-DecodeMemo::DecodeMemo() : entries_(std::make_unique<Entry[]>(size_t{1} << kSlotBits)) {}
+// Zeros are free entries, and cost nothing until they are used.
+DecodeMemo::DecodeMemo() : entries_(static_cast<Entry*>(std::calloc(size_t{1} << kSlotBits, sizeof(Entry)))) {
+  static_assert(std::is_trivially_copyable_v<Entry>);
+  DOPPEL_CHECK(entries_ != nullptr, "no memory to decode instructions");
+}
+void DecodeMemo::Release::operator()(Entry* entries) const { std::free(entries); }
 
 DecodeMemo::Place DecodeMemo::place(CodeSize size, u8 mode, const u8* bytes) {
   Place place;

@@ -59,7 +59,10 @@ class DecodeMemo {
   };
   static Place place(CodeSize size, u8 mode, const u8* bytes);
 
-  std::unique_ptr<Entry[]> entries_;
+  struct Release {
+    void operator()(Entry* entries) const;
+  };
+  std::unique_ptr<Entry[], Release> entries_;
 };
 
 }  // namespace doppel::cpu

@@ -36,9 +36,9 @@ Result<void, Error> CodeCache::map(size_t bytes) {
 }
 
 unsigned CodeCache::next_region() {
-  // The finished region stays in the file and mapped to run. Its other view would count the same memory
-  // a second time; a page of it comes back when a link in it is patched.
-  madvise(writable_ + region_begin(region_), region_bytes_, MADV_DONTNEED);
+  // What is finished stays in the file and mapped to run. Its other view would count the same memory a second
+  // time. Pages of older regions come back when links in them are patched: they go once more.
+  madvise(writable_, size_, MADV_DONTNEED);
   region_ = (region_ + 1) % kRegions;
   used_ = region_begin(region_);
   return region_;

@@ -83,7 +83,6 @@ Result<void, Error> Translator::Impl::set_up() {
   emitter_ = std::make_unique<Emitter>(assembler_, cache_.address(0), stubs_, host_flags_);
   emitter_->set_offsets(tlbs, cpu_offsets(cpu_));
 
-  for (auto& table : cpu_.engine_area.tables) std::fill(std::begin(table), std::end(table), stubs_.exit_lookup);
   const u64 bottom = reinterpret_cast<u64>(return_stack_) + kReturnStackBytes - 64;
   word(Word::ReturnStack) = bottom;
   word(Word::JumpMask) = 0x3ffc;
@@ -291,7 +290,8 @@ void Translator::Impl::settle_pending(TranslatedBlock& block) {
     TranslatedBlock* const from = blocks_.by_number(pending_.number / kLinksPerBlock);
     const u8 which = pending_.number % kLinksPerBlock;
     if (from != nullptr && which < from->code.links.size() && from->key.mode == block.key.mode &&
-        from->code.links[which].target == block.key.rip && pending_.is_single == block.key.is_single && from->key.code_base == block.key.code_base) {
+        from->code.links[which].target == block.key.rip && from->key.code_base == block.key.code_base &&
+        pending_.is_single == block.key.is_single) {
       // Within a page the mapping that holds for the one block holds for the other.
       const bool same_page = from->key.physical >> kPageShift == block.key.physical >> kPageShift &&
                              from->linear() >> kPageShift == block.linear() >> kPageShift;
@@ -372,6 +372,10 @@ unsigned Translator::Impl::take_table(Mode mode) {
     }
   } else {
     ++tables_used_;
+    if (table == tables_filled_) {
+      std::fill(std::begin(cpu_.engine_area.tables[table]), std::end(cpu_.engine_area.tables[table]), stubs_.exit_lookup);
+      ++tables_filled_;
+    }
   }
   table_owner_[table] = mode.key();
   return table;
@@ -457,7 +461,7 @@ TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, Kind
   request.splits = splits;
   request.loops = is_hot;
   block->code = emitter_->emit(request);
-  for (const EmittedBlock::SiteUse& use : block->code.tlb_sites) cpu_.mmu.table(mode.privilege()).sites[use.number].misses = 0;
+  for (const EmittedBlock::SiteUse& use : block->code.tlb_sites) cpu_.mmu.table(mode.privilege()).begin_site(use.number);
   block->may_unroll = block->code.is_loop && kind == Kind::Trace && length <= kMaxBlockInstructions / 2;
   DOPPEL_CHECK(block->code.end - block->code.begin <= bytes_needed, "a block outgrew its room");
   cache_.take(block->code.end - block->code.begin);

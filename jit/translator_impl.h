@@ -216,6 +216,7 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   std::array<u32, cpu::EngineArea::kTables> table_owner_{};
   unsigned next_table_lost_ = 0;
   unsigned tables_used_ = 0;
+  unsigned tables_filled_ = 0;  ///< Tables used at any time: those of dead blocks have no entries.
   std::unordered_map<u64, u32> straddling_runs_;  // By physical address.
   ColdRuns cold_runs_;
   std::unordered_set<u64> wandering_;  // By physical address: instructions whose accesses wander from page to page.

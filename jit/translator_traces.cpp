@@ -64,7 +64,7 @@ void Translator::Impl::improve(TranslatedBlock& trace) {
 void Translator::Impl::sample() {
   TranslatedBlock* const block = blocks_.by_number(static_cast<u32>(word(Word::LinkNumber)));
   const bool is_inside = block != nullptr && block->key.rip != cpu_.state.rip();
-  if (block != nullptr && !block->is_straddling()) {
+  if (block != nullptr && !block->is_straddling() && !block->key.is_single) {
     ++block->heat;
     if (block->is_trace) {
       if (block->heat == 1) sampled_.push_back(block->number);

@@ -174,7 +174,7 @@ class Mmu {
     const ShadowTlb& own = table_of(class_);
     const size_t slot = ShadowTlb::fetch_slot(address);
     if (own.fetch_pages[slot] == address.page().value) [[likely]] {
-      return FetchPage{own.fetch_hosts[slot], own.fetch_physical[slot]};
+      return FetchPage{own.fetch_hosts[slot], PhysAddr(own.fetch_physical[slot])};
     }
     return fetch_slow(address);
   }

@@ -64,7 +64,7 @@ void ShadowTlb::fill_fetch(LinearAddr page, const u8* host_page, bool global, Ph
   list(kEntries + where, global);
   fetch_pages[where] = page.page().value;
   fetch_hosts[where] = host_page;
-  fetch_physical[where] = physical;
+  fetch_physical[where] = physical.value;
   fetch_ids[where] = id;
 }
 

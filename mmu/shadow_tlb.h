@@ -16,7 +16,8 @@
 //
 // Lists of filled slots make a flush cost what was filled.
 //
-// The arrays are an ABI with generated code.
+// The arrays are an ABI with generated code. What only counts where something else says so is not set up at first: a
+// process that only just starts would pay for a thousand pages.
 
 #include <array>
 #include <vector>
@@ -106,18 +107,20 @@ class ShadowTlb {
   /// an access that hits a copy must hit the table too, or the engine that has no copies would walk
   /// where this one does not. Even sites are for loads, odd ones for stores.
   struct Site {
-    u64 minus_page = kNoSite;  ///< 0 - linear address of the page.
-    u64 addend = 0;
-    u64 misses = 0;  ///< How often the place went elsewhere.
-    u64 unused = 0;
+    u64 minus_page;  ///< 0 - linear address of the page.
+    u64 addend;
+    u64 misses;  ///< How often the place went elsewhere.
+    u64 unused;
   };
+  /// Void until `begin_site`.
   alignas(64) Site sites[kSites];
+  void begin_site(size_t number) { sites[number] = {kNoSite, 0, 0, 0}; }
   /// Copies in the order they were made, in a ring: which site, and the number of the copy made before
   /// of the same slot. Numbers count copies; the first is 1.
   static constexpr size_t kCopies = 4096;
   struct Copy {
-    u32 site = 0;  ///< Distance from the first site.
-    u32 before = 0;
+    u32 site;  ///< Distance from the first site.
+    u32 before;
   };
   u64 copies_made = 0;
   Copy copies[kCopies];
@@ -127,15 +130,16 @@ class ShadowTlb {
   u64 index_mask = TlbIndex().mask();
   u64 read_tags[kEntries];
   u64 write_tags[kEntries];
-  u64 addends[kEntries] = {};    ///< Host address minus linear address.
+  u64 addends[kEntries];         ///< Host address minus linear address, where a tag is valid.
   u32 fetch_ids[kEntries] = {};  ///< 0: nothing is there, or nothing that has a name.
 
   // ---- what C++ reads besides --------------------------------------------------------------------
 
   TlbIndex index;
   u64 fetch_pages[kEntries];  ///< Linear page address, or kNoPage.
-  const u8* fetch_hosts[kEntries] = {};
-  PhysAddr fetch_physical[kEntries];
+  // Void where there is no page.
+  const u8* fetch_hosts[kEntries];
+  u64 fetch_physical[kEntries];
 
   static constexpr u64 kNoPage = ~u64{0};
   /// Host page of the entry for data that had to go last, for another page's.
@@ -148,7 +152,10 @@ class ShadowTlb {
   enum class Kind : u8 { Stores, LoadsAndStores };
   void drop_copies(size_t slot, Kind kind);
   void drop_non_global_copies();
-  void drop_site(Site& site) { site = {kNoSite, 0, site.misses}; }
+  static void drop_site(Site& site) {
+    site.minus_page = kNoSite;
+    site.addend = 0;
+  }
 
   /// Slots of loads and stores, then those of fetches.
   static constexpr size_t kSlots = 2 * kEntries;

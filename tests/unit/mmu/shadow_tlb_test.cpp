@@ -291,7 +291,7 @@ TEST_CASE("shadow_tlb: fetch entries remember host, physical page and number") {
   const size_t slot = ShadowTlb::fetch_slot(LinearAddr(0x1abc));
   CHECK(fetches(*tlb, 0x1abc));
   CHECK(tlb->fetch_hosts[slot] == host(7));
-  CHECK(tlb->fetch_physical[slot] == PhysAddr(0x9000));
+  CHECK(tlb->fetch_physical[slot] == 0x9000);
   CHECK(tlb->fetch_ids[slot] == 12);
   tlb->flush(true);
   CHECK_FALSE(fetches(*tlb, 0x1000));
