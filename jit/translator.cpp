@@ -127,7 +127,7 @@ void Translator::Impl::flush() {
   wandering_.clear();
   hot_.clear();
   renoted_.clear();
-  cold_runs_.clear();
+  cold_counts_.clear();
   interpreter_.flush();
   pending_ = {};
 }
@@ -274,8 +274,8 @@ u64 Translator::Impl::second_page(LinearAddr address, Mode mode) {
 bool Translator::Impl::is_hot(cpu::Block& block) {
   if (!interpreter_.is_straddling(block)) {
     if (block.runs == kHopeless) return false;
-    ++block.runs;
-    return cold_runs_.count(block.physical) >= options_.threshold || block.runs >= options_.threshold;
+    if (block.runs == 0) block.runs = cold_counts_.count(block);
+    return ++block.runs >= options_.threshold;
   }
   // The interpreter keeps one of these, and makes it anew each time.
   if (straddling_runs_.size() > kMostStraddling) straddling_runs_.clear();

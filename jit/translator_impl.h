@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <span>
@@ -54,19 +55,25 @@ struct Trace {
   }
 };
 
-/// How often blocks have run that are not translated. The interpreter forgets them when there are many, and a program
-/// that goes round in more code than it keeps would never be translated. Approximate: places are shared.
-class ColdRuns {
+/// How often blocks that are not translated have been decoded. The interpreter forgets them when there are many, and a
+/// program that goes round in more code than it keeps would never be translated. Code that has changed is other code.
+/// Approximate: places are shared.
+class ColdCounts {
  public:
-  /// One more, of the block at this address; how many there were of late.
-  u32 count(u64 physical) {
+  /// One more decoding of this block; how many there were before, of late.
+  u32 count(const cpu::Block& block) {
     if (++counted_ == kCountedBeforeClear) clear();
-    const u64 mixed = physical * 0x9e37'79b9'7f4a'7c15;
+    u64 mixed = mix(block.physical);
     Place& place = places_[mixed >> (64 - kBits)];
-    const u8 tag = static_cast<u8>(mixed >> 32);
+    for (const cpu::Instruction& insn : block.instructions) {
+      u64 first = 0, last = 0;  // They overlap: an instruction has up to 15 bytes.
+      std::memcpy(&first, insn.bytes, sizeof first);
+      std::memcpy(&last, insn.bytes + sizeof insn.bytes - sizeof last, sizeof last);
+      mixed = mix(mixed ^ first ^ last << 1);
+    }
+    const u16 tag = static_cast<u16>(mixed >> 32);
     if (place.tag != tag) place = {tag, 0};
-    if (place.runs < 255) ++place.runs;
-    return place.runs;
+    return place.times < 0xffff ? place.times++ : place.times;
   }
   void clear() {
     places_ = {};
@@ -76,9 +83,10 @@ class ColdRuns {
  private:
   static constexpr unsigned kBits = 15;
   static constexpr u32 kCountedBeforeClear = 8u << kBits;
+  static constexpr u64 mix(u64 value) { return (value ^ value >> 29) * 0x9e37'79b9'7f4a'7c15; }
   struct Place {
-    u8 tag = 0;
-    u8 runs = 0;
+    u16 tag = 0;
+    u16 times = 0;
   };
   std::array<Place, size_t{1} << kBits> places_{};
   u32 counted_ = 0;
@@ -218,7 +226,7 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   unsigned tables_used_ = 0;
   unsigned tables_filled_ = 0;  ///< Tables used at any time: those of dead blocks have no entries.
   std::unordered_map<u64, u32> straddling_runs_;  // By physical address.
-  ColdRuns cold_runs_;
+  ColdCounts cold_counts_;
   std::unordered_set<u64> wandering_;  // By physical address: instructions whose accesses wander from page to page.
   std::vector<u32> sampled_;           // Numbers of traces that samples found since they were looked at.
   u64 sites_checked_at_ = 0;
