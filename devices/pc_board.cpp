@@ -53,6 +53,7 @@ PcBoard::Parts::Parts(const BoardConfig& board_config, mmu::PhysicalMemory& phys
                                    pit_line.set_open(!on);
                                    rtc_gate.set_open(!on);
                                  }}),
+      hpet_window(*this),
       pci(reset_port),
       pci_host(physical_memory),
       piix3([this](unsigned irq) -> IrqLine& { return isa[irq & 15].source(kFromPirq); }),
@@ -206,7 +207,7 @@ void PcBoard::Parts::map_ports() {
 void PcBoard::Parts::map_memory() {
   mmu::IoMap& mmio = memory.mmio();
   DOPPEL_CHECK(mmio.add(kIoApic, IoApic::kWindowSize, ioapic), "the I/O APIC's address is taken");
-  DOPPEL_CHECK(mmio.add(kHpet, Hpet::kWindowSize, hpet), "the HPET's address is taken");
+  DOPPEL_CHECK(mmio.add(kHpet, Hpet::kWindowSize, hpet_window), "the HPET's address is taken");
   if (vga) {
     DOPPEL_CHECK(mmio.add(kVgaHole, VgaMemory::kWindowSize, vga->adapter().window()),
                  "the display adapter's window is taken");

@@ -124,6 +124,26 @@ struct PcBoard::Parts final : LocalApicHost {
     Parts& parts_;
   };
 
+  /// The HPET, as far away as it is.
+  class HpetWindow final : public mmu::IoHandler {
+   public:
+    explicit HpetWindow(Parts& parts) : parts_(parts) {}
+    u64 read(u64 offset, Width width) override {
+      const u64 value = parts_.hpet.read(offset, width);
+      pass_time();
+      return value;
+    }
+    void write(u64 offset, Width width, u64 value) override {
+      parts_.hpet.write(offset, width, value);
+      pass_time();
+    }
+
+   private:
+    void pass_time() { parts_.scheduler.skip_to(parts_.scheduler.now_ns() + layout::kHpetAccessNs); }
+
+    Parts& parts_;
+  };
+
   /// An RTC interrupt is an ACPI event as well.
   class RtcEvent final : public IrqLine {
    public:
@@ -173,6 +193,7 @@ struct PcBoard::Parts final : LocalApicHost {
   PostCodePort post;
   FwCfg fw_cfg;
   Hpet hpet;
+  HpetWindow hpet_window;
   PciBus pci;
   PciHost pci_host;
   Piix3 piix3;

@@ -61,6 +61,9 @@ inline constexpr u64 bus_time_ns(u16 port) {
   return port < 0x400 && !is_ide ? kIsaCycle : kPciCycle;
 }
 
+/// The same for a register of the HPET. Drivers calibrate with loops that read its counter until a millisecond has passed.
+inline constexpr u64 kHpetAccessNs = 500;
+
 // Interrupt lines of the ISA bus; the I/O APIC has the timer on pin 2.
 inline constexpr unsigned kIoApicTimerPin = 2;
 inline constexpr unsigned kIrqTimer = 0;

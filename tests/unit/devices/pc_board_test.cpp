@@ -264,6 +264,14 @@ TEST_CASE("pc_board: a board loaded from another's state is the same to the last
   CHECK(t.save() == s.save());
 }
 
+TEST_CASE("pc_board: each access to the HPET takes time, which its counter shows") {
+  System s;
+  s.set(layout::kHpet + 0x10, 1);
+  const u64 before = s.get(layout::kHpet + 0xf0);
+  s.set(layout::kHpet + 0x128, 5);
+  CHECK(s.get(layout::kHpet + 0xf0) - before == 2 * layout::kHpetAccessNs / 10);
+}
+
 TEST_CASE("pc_board: reset brings back the state of the first start") {
   System s;
   System fresh;
@@ -272,6 +280,9 @@ TEST_CASE("pc_board: reset brings back the state of the first start") {
   s.set(layout::kHpet + 0x10, 3);
   CHECK(s.board.write_msr(msr::APIC_BASE, 0xfee0'0d00));
   s.board.reset();
+  // Some counters know when they began.
+  fresh.clock.scheduler.skip_to(s.clock.scheduler.now_ns());
+  fresh.board.reset();
   CHECK(s.save() == fresh.save());
 }
 
