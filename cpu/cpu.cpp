@@ -9,8 +9,10 @@ unsigned index_of(Seg segment) { return static_cast<unsigned>(segment); }
 
 /// What generated code may know of a segment. Most loads of a segment register leave it as it was.
 u8 kind_of(const SegmentRegister& s) {
-  return static_cast<u8>((s.readable() ? 1 : 0) | (s.writable() ? 2 : 0) | (s.base == 0 ? 4 : 0) |
-                         (s.low == 0 ? 8 : 0) | (s.high == 0xffff'ffff ? 16 : 0) | (s.high == 0xffff ? 32 : 0));
+  using namespace segment_kind;
+  return static_cast<u8>((s.readable() ? kReadable : 0) | (s.writable() ? kWritable : 0) |
+                         (s.base == 0 ? kBaseIsZero : 0) | (s.low == 0 ? kFromZero : 0) |
+                         (s.high == 0xffff'ffff ? kTo4GiB : 0) | (s.high == 0xffff ? kTo64KiB : 0));
 }
 
 }  // namespace

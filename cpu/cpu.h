@@ -58,6 +58,12 @@ struct EngineArea {
   alignas(64) u64 tables[kTables][kTableEntries];
 };
 
+/// Bits of Cpu::segment_kind.
+namespace segment_kind {
+inline constexpr u8 kReadable = 1, kWritable = 2, kBaseIsZero = 4, kFromZero = 8, kTo4GiB = 16, kTo64KiB = 32;
+inline constexpr size_t kCount = 64;
+}  // namespace segment_kind
+
 class Cpu {
  public:
   /// References must outlive the processor.
@@ -189,6 +195,8 @@ class Cpu {
   u64 translation_epoch() const { return translation_epoch_; }
   /// As update_mode, for a segment register other than CS and SS.
   void update_segment(Seg segment);
+  /// What generated code may know of a segment outside 64-bit code, bits of the namespace of that name.
+  u8 segment_kind(unsigned index) const { return segment_kinds_[index]; }
   /// CPL alone and what depends on it.
   void set_cpl(unsigned cpl);
   /// Bits that decide how bytes decode and what decoded blocks may assume; part of a block's key.

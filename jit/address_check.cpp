@@ -14,7 +14,8 @@
 // Nothing of it touches a flag. Where the flags of the moment will not be looked at, unless the block
 // is left, and could then be computed again (jit/flag_source.cpp), an addition of the page and the tag
 // takes the place of the last three instructions. Cold code computes the address again, asks C++ to make it a hit, and
-// tries again; if that cannot be, it leaves the block before the instruction.
+// tries again; if that cannot be, it leaves the block before the instruction. A store beside code may be made once though
+// the shadow TLB must not let the next one pass.
 
 #include <bit>
 #include <cstddef>
@@ -109,6 +110,8 @@ void Emitter::emit_check(size_t i, const AddressForm& form, MissInfo info, bool 
   } else {
     emit_index_check(i, info, folds, miss);
   }
+  miss.folds = folds;
+  miss.done = here();
   misses_.push_back(miss);
 }
 
@@ -212,6 +215,10 @@ void Emitter::emit_miss(const Miss& miss) {
   a_.long_().call(stubs_.miss);
   emit_jump_to(miss.retry);
   tail_jumps_.push_back({jump_placeholder(), miss.place});
+  // For stores, this once, r13 is what is to be added.
+  if (!miss.info.write) return;
+  if (miss.folds) a_.lea(x86::r13, ptr(x86::r13, x86::r14));
+  emit_jump_to(miss.done);
 }
 
 HostMemory Emitter::emit_access(size_t i, const MemoryUse& use, bool spares_r14) {

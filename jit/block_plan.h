@@ -16,51 +16,15 @@
 #include <boost/container/static_vector.hpp>
 
 #include "cpu/instruction.h"
+#include "jit/instruction_facts.h"
 #include "jit/mode.h"
 #include "jit/operand_setup.h"
+#include "jit/treatment.h"
 
 namespace doppel::jit {
 
 /// Of the longest traces; the interpreter's blocks are shorter.
 inline constexpr unsigned kMaxBlockInstructions = 64;
-
-/// What becomes of an instruction.
-enum class Treatment : u8 {
-  Nothing,    ///< No effect here: NOP, prefetches, fences.
-  Identical,  ///< The same instruction, operands replaced.
-  Address,    ///< LEA.
-  Push,
-  Pop,
-  Leave,
-  String,     ///< MOVS, STOS, LODS, CMPS, SCAS, without repetition.
-  Direction,  ///< CLD and STD.
-  PushFlags,  ///< PUSHF with CPL 0.
-  ClearInterrupts,  ///< CLI with CPL 0.
-  SetInterrupts,    ///< STI with CPL 0: as Callout, where an interrupt waits.
-  SwapGs,     ///< With CPL 0.
-  Jump,       ///< Near JMP.
-  JumpIf,     ///< Jcc.
-  Count,      ///< LOOP, LOOPE, LOOPNE, JCXZ ...
-  Call,
-  Return,
-  Callout,    ///< Its handler is called; translated code goes on behind it.
-  Interpret,  ///< Translated code is left before it.
-};
-
-/// Its handler may be called.
-constexpr bool calls_out(Treatment treatment) {
-  return treatment == Treatment::Callout || treatment == Treatment::SetInterrupts;
-}
-
-/// How an offset is computed, in guest terms.
-struct AddressForm {
-  u8 base = cpu::kZeroRegister;   ///< Guest register, or kZeroRegister for none.
-  u8 index = cpu::kZeroRegister;
-  u8 scale = 0;
-  u8 bytes = 8;                   ///< Address size: 2, 4 or 8.
-  Seg segment = Seg::DS;
-  i64 displacement = 0;
-};
 
 /// One access to memory.
 struct MemoryUse {
@@ -113,21 +77,5 @@ bool flags_are_seen_before(std::span<const cpu::Instruction> block, const BlockP
 
 /// A branch that a trace may go on behind: its target is known.
 bool may_be_passed_by(const cpu::Instruction& insn, Mode mode);
-
-/// What one step of a string instruction does.
-enum class StringStep : u8 { Move, Store, Load, Compare, Scan };
-StringStep string_step(const cpu::Instruction& insn);
-constexpr bool has_source(StringStep step) { return step != StringStep::Store && step != StringStep::Scan; }
-constexpr bool has_destination(StringStep step) { return step != StringStep::Load; }
-
-/// Index of the operand of this kind, or 4.
-unsigned operand_of(const cpu::Instruction& insn, cpu::OperandKind kind);
-/// The offset of an instruction's memory operand; RIP-relative ones are absolute here.
-AddressForm form_of(const cpu::Instruction& insn, u64 next_rip);
-/// Guest general registers an instruction may change, bit n for register n. More is never wrong.
-u32 registers_written(const cpu::Instruction& insn, Treatment treatment);
-/// A vector register is an operand, or the instruction belongs to the vector units.
-bool uses_vectors(const cpu::Instruction& insn);
-bool uses_x87(const cpu::Instruction& insn);
 
 }  // namespace doppel::jit

@@ -112,6 +112,11 @@ class BlockTable {
     const auto found = pages_.find(page_number);
     return found == pages_.end() ? nullptr : &found->second.blocks;
   }
+  /// Whether the bytes [begin, end) of a page came into living blocks. May be true too often.
+  bool touches(u64 page_number, u64 begin, u64 end) const {
+    const auto found = pages_.find(page_number);
+    return found != pages_.end() && found->second.bytes.touches(begin, end);
+  }
   /// The 64-byte lines of a page that living blocks came from.
   u64 lines_on(u64 page_number) const {
     const auto found = pages_.find(page_number);

@@ -293,6 +293,7 @@ void Emitter::emit_instruction(size_t i) {
     case Treatment::String: return emit_string(i);
     case Treatment::Direction: return emit_direction(i);
     case Treatment::PushFlags: return emit_push_flags(i);
+    case Treatment::PopFlags: return emit_pop_flags(i);
     case Treatment::ClearInterrupts: return replace_system_flags(Word::NoInterruptMask, 0);
     case Treatment::SetInterrupts: return emit_set_interrupts(i);
     case Treatment::SwapGs: return emit_swap_gs();

@@ -229,6 +229,7 @@ class Emitter {
   // ---- translate_system.cpp --------------------------------------------------------------------
   void emit_direction(size_t i);
   void emit_push_flags(size_t i);
+  void emit_pop_flags(size_t i);
   void emit_set_interrupts(size_t i);
   void emit_swap_gs();
   void replace_system_flags(Word kept, i32 added);
@@ -260,6 +261,8 @@ class Emitter {
     i32 site = 0;  ///< Distance of the site from r15, or 0.
     u32 hit = 0;   ///< Where the site has been filled.
     bool is_direct = false;  ///< r14 has not been used.
+    bool folds = false;      ///< r13 is the host address
+    u32 done = 0;            ///< from here on.
     bool splits = false;     ///< See EmitRequest::splits.
   };
   struct PendingLink {

@@ -133,8 +133,8 @@ void Emitter::emit_flags_again(size_t source) {
   switch (insn.mnemonic) {
     case ZYDIS_MNEMONIC_TEST:
     case ZYDIS_MNEMONIC_CMP: {
-      u8 bytes[kMaxHostInstruction];
-      a_.embed(bytes, reencode(insn, set_up_operands(insn, home_)->with, bytes));
+      const std::optional<OperandSetup> setup = set_up_operands(insn, home_);
+      a_.embed(setup->bytes, setup->size);
       return;
     }
     case ZYDIS_MNEMONIC_ADD:

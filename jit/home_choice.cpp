@@ -34,6 +34,17 @@ bool can_move(const BlockPlan& plan) {
   });
 }
 
+/// Most blocks have no use for a swap.
+bool names_homeless(std::span<const Instruction> block) {
+  const auto is_homeless = [](unsigned guest) { return guest < 16 && kHome[guest] == kNoHome; };
+  return std::any_of(block.begin(), block.end(), [&](const Instruction& insn) {
+    return std::any_of(std::begin(insn.operand), std::end(insn.operand), [&](const cpu::Operand& operand) {
+      if (operand.kind == OperandKind::Memory) return is_homeless(insn.base / 8) || is_homeless(insn.index / 8);
+      return operand.kind == OperandKind::Gpr && is_homeless(operand.reg / 8);
+    });
+  });
+}
+
 Uses uses_of(std::span<const Instruction> block, const BlockPlan& plan) {
   Uses uses;
   for (size_t i = 0; i < plan.instructions.size(); ++i) {
@@ -83,7 +94,7 @@ bool can_be_expressed(std::span<const Instruction> block, const BlockPlan& plan,
 
 HomeSwaps choose_homes(std::span<const Instruction> block, const BlockPlan& plan, bool repeats) {
   HomeSwaps swaps;
-  if (!can_move(plan)) return swaps;
+  if (!names_homeless(block) || !can_move(plan)) return swaps;
   const Uses uses = uses_of(block, plan);
   boost::container::static_vector<u8, 16> homeless;
   boost::container::static_vector<u8, 16> lenders;

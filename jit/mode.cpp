@@ -1,5 +1,7 @@
 #include "jit/mode.h"
 
+#include <array>
+
 #include "cpu/interpreter/fpu_checks.h"
 #include "cpu/interpreter/x87_unit.h"
 
@@ -10,12 +12,21 @@ using cpu::CpuState;
 
 using cpu::SegmentRegister;
 
-SegmentShape shape_of(const SegmentRegister& segment, bool is_cs) {
-  if (is_cs ? !segment.readable() : !segment.writable()) return SegmentShape::Other;
-  if (segment.low != 0) return SegmentShape::Other;
-  if (segment.high == 0xffff'ffff) return segment.base == 0 ? SegmentShape::Flat : SegmentShape::Based;
-  return segment.high == 0xffff ? SegmentShape::Small : SegmentShape::Other;
+constexpr SegmentShape shape_of(unsigned kind, bool is_cs) {
+  using namespace cpu::segment_kind;
+  const u8 needed = kFromZero | (is_cs ? kReadable : kWritable);
+  if ((kind & needed) != needed) return SegmentShape::Other;
+  if ((kind & kTo4GiB) != 0) return (kind & kBaseIsZero) != 0 ? SegmentShape::Flat : SegmentShape::Based;
+  return (kind & kTo64KiB) != 0 ? SegmentShape::Small : SegmentShape::Other;
 }
+
+using ShapesByKind = std::array<u8, cpu::segment_kind::kCount>;
+constexpr ShapesByKind shapes(bool is_cs) {
+  ShapesByKind all{};
+  for (unsigned kind = 0; kind < all.size(); ++kind) all[kind] = static_cast<u8>(shape_of(kind, is_cs));
+  return all;
+}
+constexpr ShapesByKind kCodeShapes = shapes(true), kDataShapes = shapes(false);
 
 constexpr u16 kX87Masks = cpu::fsw::kExceptions;
 constexpr u32 kSseMasks = 0x1f80;
@@ -58,8 +69,8 @@ Mode Mode::of(const cpu::Cpu& cpu) {
     const bool whole = cs.limit == 0xffff'ffff || (!cs.big() && cs.limit >= 0xffff);
     never = never || !whole;
     for (unsigned i = 0; i < kSegCount; ++i) {
-      const SegmentShape shape = shape_of(state.seg[i], i == static_cast<unsigned>(Seg::CS));
-      key |= static_cast<u32>(shape) << (kShapes + 2 * i);
+      const ShapesByKind& by_kind = i == static_cast<unsigned>(Seg::CS) ? kCodeShapes : kDataShapes;
+      key |= u32{by_kind[cpu.segment_kind(i)]} << (kShapes + 2 * i);
     }
   }
   if (never) key |= 1u << kNever;

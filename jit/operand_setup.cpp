@@ -60,51 +60,54 @@ bool may_be_in_memory(const Instruction& insn, unsigned n, bool is_written) {
   return !uses_vectors(insn) && n == 0 && insn.operand[0].bytes != 4;
 }
 
-}  // namespace
-
-std::optional<OperandSetup> set_up_operands(const Instruction& insn, const Homes& homes) {
-  OperandSetup setup;
-  std::copy(homes.begin(), homes.end(), setup.with.registers);
-  const bool has_memory = operand_of(insn, OperandKind::Memory) < 4;
-  const u32 written = registers_written(insn, Treatment::Identical);
+/// What the operands ask for beside their homes.
+struct Wishes {
+  bool has_memory = false;
   bool has_high_byte = false;
   bool borrows_rcx = false;
-  for (const Operand& operand : insn.operand) has_high_byte = has_high_byte || is_high_byte(operand);
+  bool has_homeless = false;
+};
+
+Wishes wishes_of(const Instruction& insn, const Homes& homes) {
+  Wishes wishes;
+  bool names_rcx = false;
+  bool names_rcx_by_opcode = false;
   for (const Operand& operand : insn.operand) {
-    if (operand.kind != OperandKind::Gpr || operand.reg / 8 != RCX) continue;
-    borrows_rcx = borrows_rcx || has_high_byte || operand.field == cpu::OperandField::None;
+    wishes.has_memory = wishes.has_memory || operand.kind == OperandKind::Memory;
+    if (operand.kind != OperandKind::Gpr) continue;
+    const u8 guest = operand.reg / 8;
+    wishes.has_high_byte = wishes.has_high_byte || is_high_byte(operand);
+    wishes.has_homeless = wishes.has_homeless || homes[guest] == kNoHome;
+    if (guest != RCX) continue;
+    names_rcx = true;
+    names_rcx_by_opcode = names_rcx_by_opcode || operand.field == cpu::OperandField::None;
   }
   // PCMPxSTRI leaves its result in ECX.
-  const bool leaves_rcx = (written >> RCX & 1) != 0 && operand_of(insn, OperandKind::Xmm) < 4 &&
-                          insn.operand[0].kind == OperandKind::Xmm;
-  borrows_rcx = borrows_rcx || leaves_rcx;
-  bool rcx_is_free = true;
+  const bool leaves_rcx = insn.operand[0].kind == OperandKind::Xmm &&
+                          (registers_written(insn, Treatment::Identical) >> RCX & 1) != 0;
+  wishes.borrows_rcx = names_rcx_by_opcode || (names_rcx && wishes.has_high_byte) || leaves_rcx;
+  return wishes;
+}
+
+unsigned times_named(const Instruction& insn, u8 guest) {
+  return static_cast<unsigned>(std::count_if(std::begin(insn.operand), std::end(insn.operand), [&](const Operand& operand) {
+    return operand.kind == OperandKind::Gpr && operand.reg / 8 == guest;
+  }));
+}
+
+/// Finds places for the operands whose registers have no home. False if there are too few.
+bool place_homeless(const Instruction& insn, const Wishes& wishes, OperandSetup& setup) {
+  const u32 written = registers_written(insn, Treatment::Identical);
+  bool rcx_is_free = !wishes.borrows_rcx && !setup.address_in_rcx;
   bool r14_is_free = true;
-  if (borrows_rcx) {
-    rcx_is_free = false;
-    setup.with.registers[RCX] = kRcx;
-    setup.passages.push_back({RCX, kRcx, true, (written >> RCX & 1) != 0});
-  }
-  if (has_high_byte && has_memory) {
-    if (!rcx_is_free) return std::nullopt;
-    rcx_is_free = false;
-    setup.address_in_rcx = true;
-  }
-  const auto try_out = [&] {
-    u8 bytes[kMaxHostInstruction];
-    if (has_memory) setup.with.memory = {setup.address_in_rcx ? u8{kRcx} : u8{kR13}, HostMemory::kNone, 0, 0x40};
-    return reencode(insn, setup.with, bytes) != 0;
-  };
   for (unsigned n = 0; n < 4; ++n) {
     const Operand& operand = insn.operand[n];
     if (operand.kind != OperandKind::Gpr) continue;
     const u8 guest = operand.reg / 8;
     if (setup.with.registers[guest] != kNoHome) continue;
     const bool is_written = (written >> guest & 1) != 0;
-    const bool again = std::count_if(std::begin(insn.operand), std::end(insn.operand), [&](const Operand& other) {
-                         return other.kind == OperandKind::Gpr && other.reg / 8 == guest;
-                       }) > 1;
-    if (!has_memory && !again && setup.with.operand_in_memory == Substitution::kNone &&
+    const bool again = times_named(insn, guest) > 1;
+    if (!wishes.has_memory && !again && setup.with.operand_in_memory == Substitution::kNone &&
         may_be_in_memory(insn, n, is_written)) {
       // Try it: if another operand has no home either, that one takes a scratch register.
       const OperandSetup before = setup;
@@ -120,23 +123,44 @@ std::optional<OperandSetup> set_up_operands(const Instruction& insn, const Homes
       setup = before;
     }
     u8 scratch = kNoHome;
-    if (rcx_is_free && !has_high_byte) {
+    if (rcx_is_free && !wishes.has_high_byte) {
       scratch = kRcx;
       rcx_is_free = false;
     } else if (r14_is_free) {
       scratch = kR14;
       r14_is_free = false;
     }
-    if (scratch == kNoHome) return std::nullopt;
+    if (scratch == kNoHome) return false;
     setup.with.registers[guest] = scratch;
     const bool is_read = !(n == 0 && !again && only_writes_first(insn));
     setup.passages.push_back({guest, scratch, is_read, is_written});
   }
-  for (u8& host : setup.with.registers) {
-    if (host == kNoHome) host = kR14;  // Not named by this instruction.
+  return true;
+}
+
+}  // namespace
+
+std::optional<OperandSetup> set_up_operands(const Instruction& insn, const Homes& homes) {
+  std::optional<OperandSetup> made(std::in_place);
+  OperandSetup& setup = *made;
+  std::copy(homes.begin(), homes.end(), setup.with.registers);
+  const Wishes wishes = wishes_of(insn, homes);
+  if (wishes.borrows_rcx) {
+    const bool is_written = (registers_written(insn, Treatment::Identical) >> RCX & 1) != 0;
+    setup.with.registers[RCX] = kRcx;
+    setup.passages.push_back({RCX, kRcx, true, is_written});
   }
-  if (!try_out()) return std::nullopt;
-  return setup;
+  if (wishes.has_high_byte && wishes.has_memory) {
+    if (wishes.borrows_rcx) return std::nullopt;
+    setup.address_in_rcx = true;
+  }
+  if (wishes.has_homeless && !place_homeless(insn, wishes, setup)) return std::nullopt;
+  // Whatever its memory operand will be, it can be expressed as this one can.
+  if (wishes.has_memory) setup.with.memory = {setup.address_in_rcx ? u8{kRcx} : u8{kR13}, HostMemory::kNone, 0, 0x40};
+  const size_t size = reencode(insn, setup.with, setup.bytes);
+  if (size == 0) return std::nullopt;
+  setup.size = wishes.has_memory ? u8{0} : static_cast<u8>(size);
+  return made;
 }
 
 }  // namespace doppel::jit

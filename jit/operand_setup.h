@@ -26,6 +26,9 @@ struct OperandSetup {
   };
   /// Registers that differ from their home while the instruction runs.
   boost::container::static_vector<Passage, 3> passages;
+  /// The host's instruction, where no memory operand has to be put in.
+  u8 bytes[kMaxHostInstruction];
+  u8 size = 0;
   /// The address of the memory operand must be in RCX: a high byte register allows no REX prefix.
   bool address_in_rcx = false;
 };

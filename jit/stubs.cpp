@@ -244,9 +244,14 @@ class StubWriter {
     a_.jne(still_away);
     a_.call(bring_vectors_);
     a_.bind(still_away);
-    a_.test(x86::eax, x86::eax);
-    a_.jnz(filled);
-    a_.add(x86::qword_ptr(x86::rsp), 5);  // Over the jump that tries again.
+    a_.mov(x86::r13, x86::rax);
+    a_.cmp(x86::rax, static_cast<i32>(kTryAgain));
+    a_.je(filled);
+    a_.mov(x86::ecx, 5);  // Over the jump that tries again,
+    a_.lea(x86::edx, ptr(x86::rcx, 5));  // or that which leaves, too.
+    a_.test(x86::rax, x86::rax);
+    a_.cmovnz(x86::ecx, x86::edx);
+    a_.add(x86::qword_ptr(x86::rsp), x86::rcx);
     a_.bind(filled);
     load_flags();
     for (size_t i = 0; i < std::size(kCallerSaved); ++i) a_.mov(x86::gpq(kCallerSaved[i]), saved(i));

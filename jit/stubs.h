@@ -15,12 +15,14 @@ namespace doppel::jit {
 
 /// C++ functions that stubs call; `engine` is Word::Engine.
 struct StubTargets {
-  /// Tries to make an access hit; see MissInfo. 1: try again.
-  u32 (*miss)(void* engine, u64 linear, u32 info);
+  /// Tries to make an access hit; see MissInfo. kTryAgain; or what is to be added to `linear` for this one store; or 0: leave.
+  u64 (*miss)(void* engine, u64 linear, u32 info);
   /// Runs an instruction's handler. 0: go on behind it; 1: leave; else the address of the host code to go
   /// on with, on a return stack that begins anew.
   u64 (*callout)(void* engine, void* record);
 };
+
+inline constexpr u64 kTryAgain = 1;  ///< No distance between pages.
 
 /// What a miss must know, packed into a register.
 struct MissInfo {
@@ -46,7 +48,9 @@ struct Stubs {
   using Enter = void (*)(u64 state_register, u64 entry);
   Enter enter = nullptr;
   u64 exit = 0;         ///< r14: ExitRip, ecx: ExitInfo. Leaves to C++.
-  u64 miss = 0;         ///< r14: linear address, ecx: MissInfo. Returns behind the call, or 5 bytes on.
+  /// r14: linear address, ecx: MissInfo. Returns behind the call; or 5 bytes on, if the access cannot be made to hit; or 10
+  /// bytes on, if r13 is what to add to the linear address of this store.
+  u64 miss = 0;
   /// By class, then 1 for stores. r14: linear address, ecx: MissInfo, r13: distance of the site from r15. Fills
   /// the site from the shadow TLB and returns behind the call; or 5 bytes on, for the miss stub. r14
   /// and ecx stay, flags too.

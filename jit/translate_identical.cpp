@@ -80,14 +80,13 @@ void Emitter::emit_with_operands(size_t i, OperandSetup& setup, const std::optio
     a_.mov(ptr(x86::r15, word_offset(Word::Spare)), x86::rcx);
     load_guest(x86::rcx, RCX);
   }
-  u8 bytes[kMaxHostInstruction];
-  const size_t size = reencode(insn, setup.with, bytes);
+  if (memory.has_value()) setup.size = static_cast<u8>(reencode(insn, setup.with, setup.bytes));
   const u32 at = here();
   if (memory.has_value()) {
     const bool is_store = (insn.memory_access & cpu::memory_access::kWrite) != 0;
     note_site(is_store);
   }
-  a_.embed(bytes, size);
+  a_.embed(setup.bytes, setup.size);
   const bool may_fault = is_division(insn) || (memory.has_value() && uses_vectors(insn));
   if (may_fault) draft_.faults.push_back({at, static_cast<u32>(place_of(i))});
   for (const OperandSetup::Passage& passage : setup.passages) {

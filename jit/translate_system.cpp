@@ -86,4 +86,42 @@ void Emitter::emit_push_flags(size_t i) {
   move_stack(-static_cast<i32>(width));
 }
 
+/// Whatever happens, the arithmetic flags are overwritten.
+void Emitter::emit_pop_flags(size_t i) {
+  constexpr i32 kFollowed = rflags::TF | rflags::NT | rflags::IOPL;
+  constexpr i32 kFollowedUpper = rflags::AC | rflags::ID;
+  constexpr i32 kTaken = rflags::IF | rflags::DF;
+  const unsigned width = request_->block[i].stack_width;
+  emit_x87_pointers();
+  const HostMemory from = emit_access(i, request_->plan.instructions[i].uses[0]);
+  load_register(x86::r14, from, width);
+  // What else changes, or lets an interrupt in that waits, is the handler's.
+  a_.mov(x86::rcx, ptr(x86::r15, kSystemFlags));
+  a_.xor_(x86::rcx, x86::r14);
+  a_.and_(x86::ecx, width == 2 ? kFollowed : kFollowed | kFollowedUpper);
+  a_.movzx(x86::r13d, x86::byte_ptr(x86::r15, cpu_.interrupt_line));
+  a_.shl(x86::r13d, std::countr_zero(rflags::IF));
+  a_.and_(x86::r13d, x86::r14d);
+  a_.or_(x86::ecx, x86::r13d);
+  const u32 simple = jump_if_placeholder(4);  // Zero.
+  emit_callout(i);
+  const u32 done = jump_placeholder();
+  patch_here(simple);
+  a_.mov(x86::rcx, ptr(x86::r15, kSystemFlags));
+  a_.and_(x86::rcx, ~kTaken);
+  a_.mov(x86::r13d, x86::r14d);
+  a_.and_(x86::r13d, kTaken);
+  a_.or_(x86::rcx, x86::r13);
+  a_.mov(ptr(x86::r15, kSystemFlags), x86::rcx);
+  move_stack(static_cast<i32>(width));
+  a_.mov(x86::r13, x86::rax);
+  a_.movzx(x86::eax, x86::r14b);
+  a_.shl(x86::eax, 8);
+  a_.bt(x86::r14d, std::countr_zero(rflags::OF));
+  a_.adc(x86::al, 127);  // Overflows if the carry is set.
+  a_.sahf();
+  a_.mov(x86::rax, x86::r13);
+  patch_here(done);
+}
+
 }  // namespace doppel::jit

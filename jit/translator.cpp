@@ -494,6 +494,10 @@ void Translator::Impl::code_changed(PhysAddr address, u64 size) {
   if (killed != 0) cpu_.attention = true;
 }
 
+bool Translator::Impl::keeps(PhysAddr address, u64 size) const {
+  return blocks_.touches(address.page_number(), address.page_offset(), address.page_offset() + size);
+}
+
 u64 Translator::Impl::lines_kept(PhysAddr page) const {
   return blocks_.lines_on(page.page_number());
 }

@@ -23,13 +23,17 @@ constexpr u32 kLeavesBeforeRetry = 32;
 
 }  // namespace
 
-u32 Translator::Impl::miss(u64 linear, MissInfo info) {
+u64 Translator::Impl::miss(u64 linear, MissInfo info) {
   ++statistics_.misses;
   const Access access = info.write ? Access::Write : Access::Read;
   const bool is_aligned = ((linear + info.first_offset) & info.alignment_mask) == 0;
   // A group's host address outlives other checks of its block, but not the entry that it came from.
   const std::span<const u64> held(&word(Word::Groups), kGroupWords);
-  if (is_aligned && cpu_.mmu.make_direct(LinearAddr(linear), info.size, access, info.reads_first, held)) return 1;
+  if (is_aligned) {
+    const mmu::DirectAccess found = cpu_.mmu.make_direct(LinearAddr(linear), info.size, access, info.reads_first, held);
+    if (found.hits) return kTryAgain;
+    if (found.once != nullptr) return reinterpret_cast<u64>(found.once) - linear;
+  }
   ++statistics_.slow_accesses;
   has_straddled_ = (linear & kPageOffsetMask) + info.size > kPageSize;
   return 0;

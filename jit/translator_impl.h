@@ -110,6 +110,7 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
 
   // CodeKeeper
   void code_changed(PhysAddr address, u64 size) override;
+  bool keeps(PhysAddr address, u64 size) const override;
   u64 lines_kept(PhysAddr page) const override;
   // HostFaultClient
   u64 resume_after_fault(u64 pc, u64 address, u64& stack) override;
@@ -172,11 +173,11 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   /// Grows when a handler reaches a device or changes code: then the run loop must look.
   u64 outside_events() const { return cpu_.mmu.counters().mmio + statistics_.invalidated + counters().blocks_invalidated; }
 
-  static u32 miss_entry(void* self, u64 linear, u32 info) { return static_cast<Impl*>(self)->miss(linear, MissInfo::unpack(info)); }
+  static u64 miss_entry(void* self, u64 linear, u32 info) { return static_cast<Impl*>(self)->miss(linear, MissInfo::unpack(info)); }
   static u64 callout_entry(void* self, void* record) {
     return static_cast<Impl*>(self)->callout(*static_cast<const CalloutRecord*>(record));
   }
-  u32 miss(u64 linear, MissInfo info);
+  u64 miss(u64 linear, MissInfo info);
   u64 callout(const CalloutRecord& record);
   void settle_shadow();
   bool goes_on_behind(const CalloutRecord& record);

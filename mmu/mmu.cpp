@@ -329,13 +329,19 @@ u8* Mmu::direct_span(LinearAddr address, size_t size, Access access) {
   return span_over_code(target.value(), size);
 }
 
+/// Host address of the target's page, if code is the one reason why it is not stored to directly.
+u8* Mmu::page_with_code(const Target& target) {
+  if (!target.is_memory || !memory_.tracking().is_tracked_for_code_alone(target.physical)) return nullptr;
+  if (memory_.pmap().lookup(target.physical).state != PageState::Present) return nullptr;
+  return memory_.pmap().resolve_for_store(target.physical);
+}
+
 // All of the span will be stored to: what was made of the code there goes first, once, and the rest of
 // the page's code is not concerned. Clearing a page that was full of code is frequent.
 u8* Mmu::span_over_code(const Target& target, size_t size) {
   WriteTracking& tracking = memory_.tracking();
-  if (!target.is_memory || !tracking.is_tracked_for_code_alone(target.physical)) return nullptr;
-  if (memory_.pmap().lookup(target.physical).state != PageState::Present) return nullptr;
-  u8* const page = memory_.pmap().resolve_for_store(target.physical);
+  u8* const page = page_with_code(target);
+  if (page == nullptr) return nullptr;
   if (tracking.touches_code(target.physical, size)) {
     if (attention_ != nullptr) *attention_ = true;
     tracking.notify(target.physical, size);
@@ -344,24 +350,39 @@ u8* Mmu::span_over_code(const Target& target, size_t size) {
   return page + target.physical.page_offset();
 }
 
-bool Mmu::make_direct(LinearAddr address, size_t size, Access access, bool reads_first,
-                      std::span<const u64> held) {
+u8* Mmu::span_beside_code(const Target& target, size_t size) {
+  u8* const page = page_with_code(target);
+  if (page == nullptr || !memory_.tracking().passes_beside_code(target.physical, size)) return nullptr;
+  ++counters_.tracked_stores;
+  return page + target.physical.page_offset();
+}
+
+DirectAccess Mmu::make_direct(LinearAddr address, size_t size, Access access, bool reads_first,
+                              std::span<const u64> held) {
   ++counters_.misses;
-  if (size == 0 || has_checks() || address.page_offset() + size > kPageSize) return false;
-  if (address != wrap(address) || !check(address, size, true).ok()) return false;
+  if (size == 0 || has_checks() || address.page_offset() + size > kPageSize) return {};
+  if (address != wrap(address) || !check(address, size, true).ok()) return {};
   const u64 true_faults = counters_.true_faults;
   const u64 indexes = counters_.index_changes;
   const u64 trackings = pages_tracked();
   active_->evicted_host = 0;
-  const bool found = translate(address, reads_first ? Access::Read : access, class_, false).ok();
+  const auto target = translate(address, reads_first ? Access::Read : access, class_, false);
   counters_.true_faults = true_faults;
-  if (!found || active_->find(access, address, size) == nullptr) return false;
-  if (held.empty()) return true;
-  if (counters_.index_changes != indexes || pages_tracked() != trackings) return false;
+  if (!target.ok()) return {};
+  DirectAccess found;
+  found.hits = active_->find(access, address, size) != nullptr;
+  if (!found.hits) {
+    const bool is_plain_store = access == Access::Write && !reads_first && target.value().host == nullptr;
+    if (is_plain_store) found.once = span_beside_code(target.value(), size);
+    if (found.once == nullptr) return {};
+  }
+  if (held.empty()) return found;
+  if (counters_.index_changes != indexes || pages_tracked() != trackings) return {};
   const u64 evicted = active_->evicted_host;
-  return evicted == 0 || std::none_of(held.begin(), held.end(), [evicted](u64 host) {
+  const bool is_held = evicted != 0 && std::any_of(held.begin(), held.end(), [evicted](u64 host) {
     return (host & kPageMask) == evicted;
   });
+  return is_held ? DirectAccess{} : found;
 }
 
 // Simplified: data breakpoints do not see the processor's own accesses.

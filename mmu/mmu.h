@@ -71,6 +71,12 @@ struct UpdateSlot {
   LinearAddr address;
 };
 
+/// What generated code may do after a miss; see Mmu::make_direct.
+struct DirectAccess {
+  bool hits = false;   ///< Try again.
+  u8* once = nullptr;  ///< Or go there, this one time: a store beside the code of a page.
+};
+
 class ShadowPageTable;
 
 class Mmu {
@@ -143,15 +149,19 @@ class Mmu {
   /// For generated code's misses: makes [address, +size), which lies in one page, hit the active
   /// table for loads or stores, if the guest notices nothing but what such an access does to A and D
   /// bits; with `reads_first` only what a load does (the store may hit all the same). No fault is
-  /// raised or counted. True: a retry hits, and whoever holds the host addresses `held` may go on using
+  /// raised or counted. If it succeeds, whoever holds the host addresses `held` may go on using
   /// them: no entry for one of their pages had to go, and no page became tracked.
-  bool make_direct(LinearAddr address, size_t size, Access access, bool reads_first,
+  DirectAccess make_direct(LinearAddr address, size_t size, Access access, bool reads_first,
                    std::span<const u64> held = {});
 
   /// Accesses the processor makes by itself: descriptor tables, TSS. Supervisor whatever CPL is.
   template <class T>
   Result<T> read_system(LinearAddr address) {
     T value;
+    if (const u8* host = table_of(PrivilegeClass::Supervisor).find(Access::Read, address, sizeof(T))) [[likely]] {
+      std::memcpy(&value, host, sizeof(T));
+      return value;
+    }
     DOPPEL_TRY(system_access(address, &value, sizeof(T), Access::Read));
     return value;
   }
@@ -318,7 +328,9 @@ class Mmu {
   void load(const Target& target, u8* out, size_t size);
   void store(const Target& target, const u8* in, size_t size);
   void reached_device();
+  u8* page_with_code(const Target& target);
   u8* span_over_code(const Target& target, size_t size);
+  u8* span_beside_code(const Target& target, size_t size);
 
   static size_t large_page_bit(LinearAddr address, unsigned shift);
   void note_large_page(LinearAddr address, u64 page_size);

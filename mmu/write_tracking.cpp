@@ -64,6 +64,16 @@ bool WriteTracking::touches_code(PhysAddr address, u64 size) const {
          (group->code_lines[page % kGroupPages] & lines_of(address, size)) != 0;
 }
 
+bool WriteTracking::passes_beside_code(PhysAddr address, u64 size) {
+  if (!is_tracked_for_code_alone(address)) return false;
+  if (touches_code(address, size) && (!code_query_ || code_query_(address, size))) return false;
+  Group& group = group_of(address.page_number());
+  const u64 page = address.page_number() % kGroupPages;
+  if (group.beside[page] + 1 >= kStoresBesideCode << group.losses[page]) return false;
+  ++group.beside[page];
+  return true;
+}
+
 /// Counts a store beside code. Losing the code helps only where nothing else tracks the page.
 bool WriteTracking::is_one_too_many(PhysAddr address) {
   if (!is_tracked_for_code_alone(address)) return false;

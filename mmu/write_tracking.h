@@ -34,6 +34,11 @@ class WriteTracking {
   /// The one observer for a reason; set once by the part that owns it.
   void set_observer(TrackReason reason, Observer observer);
 
+  /// Code only: asked whether anything alive was made of these bytes, which lie in one page and in lines with code. May say
+  /// yes too often.
+  using CodeQuery = std::function<bool(PhysAddr address, u64 size)>;
+  void set_code_query(CodeQuery query) { code_query_ = std::move(query); }
+
   /// Starts tracking a page. The caller must then drop its writable entries from every shadow TLB
   /// (`set_protect_hook` does that for the machine's CPUs).
   void track(PhysAddr page, TrackReason reason);
@@ -63,6 +68,10 @@ class WriteTracking {
   }
   /// True if a marked line is among [address, +size), which lies in one page.
   bool touches_code(PhysAddr address, u64 size) const;
+
+  /// Whether a store to [address, +size), which lies in one page, concerns nobody: the page is tracked for code alone, and
+  /// none was made of these bytes. It is counted; the one that is too many concerns code after all (`notify`).
+  bool passes_beside_code(PhysAddr address, u64 size);
 
   /// Called by every store to a tracked page after the bytes changed. Code observers hear of it
   /// only if a line with code was touched, or of the whole page if this was one store beside its code too many.
@@ -98,6 +107,7 @@ class WriteTracking {
   std::vector<std::unique_ptr<Group>>
       groups_;  // In groups: ROM at 4 GiB must not cost a table for all below.
   std::array<Observer, kTrackReasons> observers_;
+  CodeQuery code_query_;
   std::function<void(PhysAddr)> protect_;
 };
 

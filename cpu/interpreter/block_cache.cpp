@@ -11,6 +11,13 @@ BlockCache::BlockCache(mmu::PhysicalMemory& memory, EngineCounters& counters, bo
       recent_(size_t{1} << kSlotBits, nullptr) {
   memory_.tracking().set_observer(mmu::TrackReason::Code,
                                   [this](PhysAddr address, u64 size) { written(address, size); });
+  memory_.tracking().set_code_query([this](PhysAddr address, u64 size) { return is_code(address, size); });
+}
+
+bool BlockCache::is_code(PhysAddr address, u64 size) const {
+  if (keeper_ != nullptr && keeper_->keeps(address, size)) return true;
+  const auto page = pages_.find(address.page_number());
+  return page != pages_.end() && page->second.bytes.touches(address.page_offset(), address.page_offset() + size);
 }
 
 Block* BlockCache::find_slow(u64 physical, u32 mode_key) {

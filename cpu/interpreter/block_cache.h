@@ -42,6 +42,8 @@ class CodeKeeper {
   virtual ~CodeKeeper() = default;
   /// These bytes, which lie in one page, have changed: forget what came from them.
   virtual void code_changed(PhysAddr address, u64 size) = 0;
+  /// Whether something kept came from these bytes, which lie in one page. May be true too often.
+  virtual bool keeps(PhysAddr address, u64 size) const = 0;
   /// The 64-byte lines of a page that something kept came from (WriteTracking::lines_of).
   virtual u64 lines_kept(PhysAddr page) const = 0;
 };
@@ -98,6 +100,7 @@ class BlockCache {
   };
 
   Block* find_slow(u64 physical, u32 mode_key);
+  bool is_code(PhysAddr address, u64 size) const;
   void written(PhysAddr address, u64 size);
   void kill_touched(PageBlocks& page, u64 begin, u64 end);
   u64 lines_kept(PhysAddr page) const { return keeper_ != nullptr ? keeper_->lines_kept(page) : 0; }

@@ -61,13 +61,17 @@ TEST_CASE("mode: the shape of each data segment is part of the key outside 64-bi
   for (const Seg which : {Seg::ES, Seg::SS, Seg::DS, Seg::FS, Seg::GS}) {
     CAPTURE(static_cast<unsigned>(which));
     CHECK(Mode::of(test.cpu).shape(which) == SegmentShape::Flat);
-    const auto back = [&] { test.state().segment(which) = flat; };
+    const auto load = [&](const cpu::SegmentRegister& segment) {
+      test.state().segment(which) = segment;
+      test.cpu.update_mode();
+    };
+    const auto back = [&] { load(flat); };
     for (const auto& [base, limit, attributes, shape] :
          {std::tuple{0x5000u, 0xffff'ffffu, 0xc93, SegmentShape::Based}, {0x5000u, 0xffffu, 0x493, SegmentShape::Small},
           {0u, 0xfffeu, 0x493, SegmentShape::Other}, {0u, 0xffff'ffffu, 0xc91, SegmentShape::Other},
           {0u, 0xffffu, 0x497, SegmentShape::Other}, {0u, 0u, 0, SegmentShape::Other}}) {
       tells_apart(test, [&] {
-        test.state().segment(which) = TestCpu::segment(0x10, base, limit, static_cast<u16>(attributes));
+        load(TestCpu::segment(0x10, base, limit, static_cast<u16>(attributes)));
         CHECK(Mode::of(test.cpu).shape(which) == shape);
       }, back);
     }
@@ -78,8 +82,10 @@ TEST_CASE("mode: bases of segments are read when code runs, except that 0 is kno
   TestCpu test;
   test.enter_protected();
   test.state().segment(Seg::FS) = TestCpu::segment(0x10, 0x1000, 0xffff'ffff, 0xc93);
+  test.cpu.update_segment(Seg::FS);
   const u32 key = Mode::of(test.cpu).key();
   test.state().segment(Seg::FS) = TestCpu::segment(0x18, 0x2000, 0xffff'ffff, 0xc93);
+  test.cpu.update_segment(Seg::FS);
   CHECK(Mode::of(test.cpu).key() == key);
 }
 
@@ -89,6 +95,7 @@ TEST_CASE("mode: in 64-bit code segment registers do not count") {
   const u32 key = Mode::of(test.cpu).key();
   test.state().segment(Seg::DS) = TestCpu::segment(0, 0, 0, 0);
   test.state().segment(Seg::FS) = TestCpu::segment(0, 0x1234'5678, 0xffff'ffff, 0xc93);
+  test.cpu.update_mode();
   CHECK(Mode::of(test.cpu).key() == key);
 }
 

@@ -92,6 +92,31 @@ TEST_CASE("translator: data in a line beside code leaves the code alone") {
   CHECK(twins.statistics().live_blocks == twins.statistics().blocks);
 }
 
+TEST_CASE("translator: stores beside the bytes of code neither end a block nor leave it") {
+  Twins twins;
+  enter_long(twins);
+  twins.put(kCode, code64(kCode, [](Assembler& a) {
+    const asmjit::Label top = a.newLabel(), data = a.newLabel();
+    a.mov(ecx, 500);
+    a.lea(rbx, ptr(data));
+    a.bind(top);
+    a.mov(ptr(rbx), rcx);
+    a.inc(dword_ptr(rbx, 16));
+    a.push(rcx);
+    a.pop(ptr(rbx, 8));
+    a.dec(ecx);
+    a.jnz(top);
+    a.hlt();
+    a.bind(data);  // In the line of the last instructions.
+    a.embedUInt64(0, 3);
+  }));
+  CHECK(twins.run(100'000) == ExitReason::Halted);
+  CHECK_SAME(twins);
+  CHECK(twins.statistics().invalidated == 0);
+  CHECK(twins.statistics().misses > 500);
+  CHECK(twins.statistics().slow_accesses < 20);
+}
+
 TEST_CASE("translator: one page of code at two addresses counts RIP from each") {
   Twins twins;
   enter_long(twins);

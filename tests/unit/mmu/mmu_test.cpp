@@ -490,27 +490,51 @@ TEST_CASE("mmu: make_direct leaves what a load or store of these bytes leaves, a
   m.map(0x40'2000, kDevice | kAll);
   const LinearAddr page(0x40'0100);
   // A read-modify-write: the load is made, the page stays clean, the store cannot be direct yet.
-  CHECK_FALSE(m.mmu.make_direct(page, 8, Access::Write, true));
+  CHECK_FALSE(m.mmu.make_direct(page, 8, Access::Write, true).hits);
   CHECK((m.get(slot) & (pte::A | pte::D)) == pte::A);
-  CHECK(m.mmu.make_direct(page, 8, Access::Read, false));
+  CHECK(m.mmu.make_direct(page, 8, Access::Read, false).hits);
   CHECK(m.mmu.active().find(Access::Read, page, 8) != nullptr);
   CHECK(m.mmu.active().find(Access::Write, page, 8) == nullptr);
-  CHECK(m.mmu.make_direct(page, 8, Access::Write, false));
+  CHECK(m.mmu.make_direct(page, 8, Access::Write, false).hits);
   CHECK((m.get(slot) & pte::D) != 0);
   CHECK(m.mmu.active().find(Access::Write, page, 8) != nullptr);
   m.mmu.flush_all();
-  CHECK(m.mmu.make_direct(page, 8, Access::Write, true));
+  CHECK(m.mmu.make_direct(page, 8, Access::Write, true).hits);
 
-  CHECK_FALSE(m.mmu.make_direct(LinearAddr(0x40'0ffd), 4, Access::Read, false));
-  CHECK_FALSE(m.mmu.make_direct(LinearAddr(0x40'1000), 4, Access::Write, false));
-  CHECK_FALSE(m.mmu.make_direct(LinearAddr(0x40'2000), 4, Access::Read, false));
-  CHECK_FALSE(m.mmu.make_direct(LinearAddr(0x99'0000), 4, Access::Read, false));
-  CHECK_FALSE(m.mmu.make_direct(LinearAddr(0x8000'0000'0000), 4, Access::Read, false));
+  CHECK_FALSE(m.mmu.make_direct(LinearAddr(0x40'0ffd), 4, Access::Read, false).hits);
+  CHECK_FALSE(m.mmu.make_direct(LinearAddr(0x40'1000), 4, Access::Write, false).hits);
+  CHECK_FALSE(m.mmu.make_direct(LinearAddr(0x40'2000), 4, Access::Read, false).hits);
+  CHECK_FALSE(m.mmu.make_direct(LinearAddr(0x99'0000), 4, Access::Read, false).hits);
+  CHECK_FALSE(m.mmu.make_direct(LinearAddr(0x8000'0000'0000), 4, Access::Read, false).hits);
   CHECK(m.mmu.counters().true_faults == 0);
   CHECK(m.device.seen.empty());
   m.physical.tracking().track(PhysAddr(0x7000), TrackReason::DirtyLog);
-  CHECK_FALSE(m.mmu.make_direct(page, 8, Access::Write, false));
-  CHECK(m.mmu.make_direct(page, 8, Access::Read, false));
+  CHECK_FALSE(m.mmu.make_direct(page, 8, Access::Write, false).hits);
+  CHECK(m.mmu.make_direct(page, 8, Access::Read, false).hits);
+}
+
+TEST_CASE("mmu: a store beside code may be made once, though the page stays tracked") {
+  TestMmu m(PagingMode::Level4);
+  const u64 slot = m.map(0x40'0000, 0x7000 | kAll);
+  m.physical.tracking().track_code(PhysAddr(0x7040), 16);
+  const LinearAddr beside(0x40'0080);
+  // The load of an update comes first: its store is not made yet, and the page stays clean.
+  CHECK(m.mmu.make_direct(beside, 8, Access::Write, true).once == nullptr);
+  CHECK((m.get(slot) & pte::D) == 0);
+  const DirectAccess found = m.mmu.make_direct(beside, 8, Access::Write, false);
+  CHECK_FALSE(found.hits);
+  REQUIRE(found.once != nullptr);
+  CHECK((m.get(slot) & pte::D) != 0);
+  *found.once = 0x5a;
+  CHECK(m.get(0x7080) == 0x5a);
+  CHECK(m.mmu.active().find(Access::Write, beside, 8) == nullptr);
+  CHECK(m.mmu.make_direct(LinearAddr(0x40'0048), 8, Access::Write, false).once == nullptr);
+  CHECK(m.mmu.make_direct(LinearAddr(0x40'0ffd), 8, Access::Write, false).once == nullptr);
+  // Whoever holds the page of a group must not be led past an entry that went.
+  const u64 held[] = {reinterpret_cast<u64>(found.once)};
+  CHECK(m.mmu.make_direct(beside, 8, Access::Write, false, held).once != nullptr);
+  m.physical.tracking().track(PhysAddr(0x7000), TrackReason::Watchpoint);
+  CHECK(m.mmu.make_direct(beside, 8, Access::Write, false).once == nullptr);
 }
 
 TEST_CASE("mmu: nothing is direct while every access must be looked at") {
@@ -521,7 +545,7 @@ TEST_CASE("mmu: nothing is direct while every access must be looked at") {
   const DataBreakpoint slots[] = {{LinearAddr(0x1000), 4, false}};
   m.mmu.set_data_breakpoints(slots);
   CHECK(m.mmu.active_class() == Mmu::PrivilegeClass::NeverFilled);
-  CHECK_FALSE(m.mmu.make_direct(LinearAddr(0x40'0000), 4, Access::Read, false));
+  CHECK_FALSE(m.mmu.make_direct(LinearAddr(0x40'0000), 4, Access::Read, false).hits);
   CHECK(m.read(0x40'0000) == 0);
   CHECK(m.mmu.active().find(Access::Read, LinearAddr(0x40'0000), 4) == nullptr);
   m.mmu.set_data_breakpoints({});

@@ -79,6 +79,30 @@ TEST_CASE("write_tracking: many stores beside code end in the whole page's, late
   CHECK(losses == 3);
 }
 
+TEST_CASE("write_tracking: stores that pass beside code count as stores beside code") {
+  WriteTracking tracking;
+  const PhysAddr line(0x7040), beside(0x7080);
+  unsigned losses = 0;
+  tracking.set_observer(TrackReason::Code, [&](PhysAddr, u64) { ++losses; });
+  CHECK_FALSE(tracking.passes_beside_code(beside, 4));  // Not tracked: nobody has to ask.
+  tracking.track_code(line, 16);
+  CHECK(tracking.passes_beside_code(beside, 4));
+  CHECK_FALSE(tracking.passes_beside_code(line + 32, 4));
+  tracking.set_code_query([](PhysAddr address, u64 size) { return address.value < 0x7050 && address.value + size > 0x7040; });
+  CHECK(tracking.passes_beside_code(line + 32, 4));
+  CHECK_FALSE(tracking.passes_beside_code(line + 12, 8));
+  CHECK_FALSE(tracking.passes_beside_code(PhysAddr(0x703e), 4));
+  unsigned passed = 0;
+  while (passed < 1'000'000 && tracking.passes_beside_code(beside, 4)) ++passed;
+  CHECK(passed > 100);
+  CHECK(losses == 0);
+  tracking.notify(beside, 4);  // The one too many.
+  CHECK(losses == 1);
+  CHECK(tracking.passes_beside_code(beside, 4));
+  tracking.track(PhysAddr(0x7000), TrackReason::Display);
+  CHECK_FALSE(tracking.passes_beside_code(beside, 4));
+}
+
 TEST_CASE("write_tracking: lines of several blocks add up, and untracking forgets them all") {
   WriteTracking tracking;
   tracking.track_code(PhysAddr(0x7000), 1);

@@ -1,0 +1,37 @@
+#pragma once
+
+// What the translator must know of one guest instruction, whatever stands around it.
+
+#include "cpu/instruction.h"
+#include "cpu/state.h"
+#include "jit/treatment.h"
+
+namespace doppel::jit {
+
+/// How an offset is computed, in guest terms.
+struct AddressForm {
+  u8 base = cpu::kZeroRegister;   ///< Guest register, or kZeroRegister for none.
+  u8 index = cpu::kZeroRegister;
+  u8 scale = 0;
+  u8 bytes = 8;                   ///< Address size: 2, 4 or 8.
+  Seg segment = Seg::DS;
+  i64 displacement = 0;
+};
+
+/// What one step of a string instruction does.
+enum class StringStep : u8 { Move, Store, Load, Compare, Scan };
+StringStep string_step(const cpu::Instruction& insn);
+constexpr bool has_source(StringStep step) { return step != StringStep::Store && step != StringStep::Scan; }
+constexpr bool has_destination(StringStep step) { return step != StringStep::Load; }
+
+/// Index of the operand of this kind, or 4.
+unsigned operand_of(const cpu::Instruction& insn, cpu::OperandKind kind);
+/// The offset of an instruction's memory operand; RIP-relative ones are absolute here.
+AddressForm form_of(const cpu::Instruction& insn, u64 next_rip);
+/// Guest general registers an instruction may change, bit n for register n. More is never wrong.
+u32 registers_written(const cpu::Instruction& insn, Treatment treatment);
+/// A vector register is an operand, or the instruction belongs to the vector units.
+bool uses_vectors(const cpu::Instruction& insn);
+bool uses_x87(const cpu::Instruction& insn);
+
+}  // namespace doppel::jit

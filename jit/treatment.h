@@ -1,0 +1,38 @@
+#pragma once
+
+// What becomes of a guest instruction in translated code.
+
+#include "cpu/base/types.h"
+
+namespace doppel::jit {
+
+/// What becomes of an instruction.
+enum class Treatment : u8 {
+  Nothing,    ///< No effect here: NOP, prefetches, fences.
+  Identical,  ///< The same instruction, operands replaced.
+  Address,    ///< LEA.
+  Push,
+  Pop,
+  Leave,
+  String,     ///< MOVS, STOS, LODS, CMPS, SCAS, without repetition.
+  Direction,  ///< CLD and STD.
+  PushFlags,  ///< PUSHF with CPL 0.
+  PopFlags,   ///< POPF with CPL 0: as Callout, where it changes more than IF, DF and the arithmetic flags.
+  ClearInterrupts,  ///< CLI with CPL 0.
+  SetInterrupts,    ///< STI with CPL 0: as Callout, where an interrupt waits.
+  SwapGs,     ///< With CPL 0.
+  Jump,       ///< Near JMP.
+  JumpIf,     ///< Jcc.
+  Count,      ///< LOOP, LOOPE, LOOPNE, JCXZ ...
+  Call,
+  Return,
+  Callout,    ///< Its handler is called; translated code goes on behind it.
+  Interpret,  ///< Translated code is left before it.
+};
+
+/// Its handler may be called.
+constexpr bool calls_out(Treatment treatment) {
+  return treatment == Treatment::Callout || treatment == Treatment::SetInterrupts || treatment == Treatment::PopFlags;
+}
+
+}  // namespace doppel::jit
