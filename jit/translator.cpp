@@ -310,6 +310,7 @@ u64 Translator::Impl::prepare(const TranslatedBlock& block, Mode mode) {
     guard_is_open_ = false;
   }
   entered_mode_ = mode.key();
+  entered_epoch_ = cpu_.translation_epoch();
   entered_generation_ = cpu_.mmu.generation();
   entered_code_base_ = block.key.code_base;
   const u64 bottom = word(Word::ReturnStack);

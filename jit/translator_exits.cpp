@@ -73,8 +73,10 @@ void Translator::Impl::settle_shadow() {
 /// Nobody has to look at anything, and what the translated code behind the instruction relies on still holds.
 bool Translator::Impl::goes_on_behind(const CalloutRecord& record) {
   const CpuState& state = cpu_.state;
+  // Most handlers change nothing that a mode is made of.
+  const bool same_mode = !record.touches_fpu && cpu_.translation_epoch() == entered_epoch_;
   return state.rip() == record.next_rip && cpu_.mmu.generation() == entered_generation_ &&
-         mode().key() == entered_mode_ &&
+         (same_mode || mode().key() == entered_mode_) &&
          (cpu_.code64() || state.segment(Seg::CS).base == entered_code_base_);
 }
 

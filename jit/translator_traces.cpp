@@ -38,6 +38,8 @@ void Translator::Impl::unroll(TranslatedBlock& loop) {
   const auto branches = static_cast<size_t>(std::count_if(trace.instructions.begin(), trace.instructions.end(),
                                                           [](const cpu::Instruction& insn) { return insn.ends_block; }));
   const size_t rounds = std::min({kMaxBlockInstructions / length, kMostSideExits / std::max<size_t>(branches, 1), kMostRounds});
+  loop.may_unroll = false;
+  if (rounds < 2) return;
   for (size_t i = length; i < length * rounds; ++i) {
     const size_t before = i - length;
     trace.add(cpu::Instruction(trace.instructions[before]), trace.rips[before], trace.physical_of(before));
