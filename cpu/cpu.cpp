@@ -7,12 +7,23 @@ namespace {
 
 unsigned index_of(Seg segment) { return static_cast<unsigned>(segment); }
 
+/// kReadable and kWritable. System calls load many segments, of kinds in turn: nothing here is for a branch to guess.
+/// @see SegmentRegister::readable, writable
+unsigned rights_of(const SegmentRegister& s) {
+  constexpr u8 kRights[] = {0, 0, 0, 0,                    // Not present.
+                            segment_kind::kReadable,       // Data,
+                            segment_kind::kReadable | segment_kind::kWritable,
+                            0, segment_kind::kReadable};   // code.
+  const unsigned attributes = s.attributes;
+  return kRights[(attributes & attr::P) / attr::P * 4 + (attributes & attr::CODE) / attr::CODE * 2 +
+                 (attributes & attr::RW) / attr::RW];
+}
+
 /// What generated code may know of a segment. Most loads of a segment register leave it as it was.
-u8 kind_of(const SegmentRegister& s) {
+u8 kind_of(const SegmentRegister& s, unsigned rights) {
   using namespace segment_kind;
-  return static_cast<u8>((s.readable() ? kReadable : 0) | (s.writable() ? kWritable : 0) |
-                         (s.base == 0 ? kBaseIsZero : 0) | (s.low == 0 ? kFromZero : 0) |
-                         (s.high == 0xffff'ffff ? kTo4GiB : 0) | (s.high == 0xffff ? kTo64KiB : 0));
+  return static_cast<u8>(rights | unsigned{s.base == 0} * kBaseIsZero | unsigned{s.low == 0} * kFromZero |
+                         unsigned{s.high == 0xffff'ffff} * kTo4GiB | unsigned{s.high == 0xffff} * kTo64KiB);
 }
 
 }  // namespace
@@ -153,10 +164,11 @@ void Cpu::update_segment(Seg segment) {
   const unsigned i = index_of(segment);
   const SegmentRegister& s = state.seg[i];
   flat_base_[i] = (segment == Seg::FS || segment == Seg::GS) ? s.base : 0;
-  readable_[i] = s.readable();
-  writable_[i] = s.writable();
+  const unsigned rights = rights_of(s);
+  readable_[i] = (rights & segment_kind::kReadable) != 0;
+  writable_[i] = (rights & segment_kind::kWritable) != 0;
   if (code64_) return;
-  const u8 kind = kind_of(s);
+  const u8 kind = kind_of(s, rights);
   if (kind == segment_kinds_[i]) return;
   segment_kinds_[i] = kind;
   ++translation_epoch_;

@@ -21,6 +21,29 @@ TEST_CASE("segmentation: a null data segment loads, and faults when used") {
   CHECK(faulted(load_segment(t.cpu, Seg::SS, 0), Vector::GP, 0));
 }
 
+TEST_CASE("segmentation: the kind of a segment says what its register does, for all attributes") {
+  TestCpu t;
+  t.enter_protected();
+  SegmentRegister& ds = t.state().segment(Seg::DS);
+  const auto index = static_cast<unsigned>(Seg::DS);
+  for (unsigned attributes = 0; attributes < 0x1'0000; ++attributes) {
+    ds.attributes = static_cast<u16>(attributes);
+    t.cpu.update_segment(Seg::DS);
+    const u8 kind = t.cpu.segment_kind(index);
+    REQUIRE(((kind & segment_kind::kReadable) != 0) == ds.readable());
+    REQUIRE(((kind & segment_kind::kWritable) != 0) == ds.writable());
+  }
+  for (const auto& [base, limit] : {std::pair{0u, 0xffff'ffffu}, {0u, 0xffffu}, {0x1000u, 0xffffu}, {0x1000u, 0xfffu}}) {
+    ds = TestCpu::segment(0x10, base, limit, 0x493);
+    t.cpu.update_segment(Seg::DS);
+    const u8 kind = t.cpu.segment_kind(index);
+    CHECK(((kind & segment_kind::kBaseIsZero) != 0) == (base == 0));
+    CHECK(((kind & segment_kind::kTo4GiB) != 0) == (limit == 0xffff'ffff));
+    CHECK(((kind & segment_kind::kTo64KiB) != 0) == (limit == 0xffff));
+    CHECK((kind & segment_kind::kFromZero) != 0);
+  }
+}
+
 TEST_CASE("segmentation: loads check type, privilege and presence in the manual's order") {
   TestCpu t;
   t.enter_protected();
