@@ -26,6 +26,7 @@ Treatment treat_string(const Instruction& insn) {
 }
 
 Treatment treat_identical(const Instruction& insn, const Mode mode) {
+  if (insn.operand[1].kind == OperandKind::Segment && insn.operand[0].kind == OperandKind::Gpr) return Treatment::ReadSelector;
   for (const Operand& operand : insn.operand) {
     if (operand.kind == OperandKind::Segment || operand.kind == OperandKind::Control ||
         operand.kind == OperandKind::Debug || operand.kind == OperandKind::Mmx) {

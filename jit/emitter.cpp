@@ -258,7 +258,8 @@ void Emitter::choose_charge() {
     const bool is_plain = treatment == Treatment::Nothing || treatment == Treatment::Identical ||
                           treatment == Treatment::Address || treatment == Treatment::Push ||
                           treatment == Treatment::Pop || treatment == Treatment::Leave ||
-                          treatment == Treatment::String || treatment == Treatment::Direction;
+                          treatment == Treatment::String || treatment == Treatment::Direction ||
+                          treatment == Treatment::ReadSelector;
     if (!is_plain) return;
   }
 }
@@ -292,6 +293,7 @@ void Emitter::emit_instruction(size_t i) {
     case Treatment::Leave: return emit_leave(i);
     case Treatment::String: return emit_string(i);
     case Treatment::Direction: return emit_direction(i);
+    case Treatment::ReadSelector: return emit_read_selector(i);
     case Treatment::PushFlags: return emit_push_flags(i);
     case Treatment::PopFlags: return emit_pop_flags(i);
     case Treatment::ClearInterrupts: return replace_system_flags(Word::NoInterruptMask, 0);

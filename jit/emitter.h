@@ -228,6 +228,7 @@ class Emitter {
 
   // ---- translate_system.cpp --------------------------------------------------------------------
   void emit_direction(size_t i);
+  void emit_read_selector(size_t i);
   void emit_push_flags(size_t i);
   void emit_pop_flags(size_t i);
   void emit_set_interrupts(size_t i);

@@ -70,6 +70,7 @@ bool runs_on(Treatment treatment) {
     case Treatment::Leave:
     case Treatment::String:
     case Treatment::Direction:
+    case Treatment::ReadSelector:
       return true;
     default:
       return false;

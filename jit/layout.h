@@ -91,6 +91,10 @@ inline constexpr i32 state_offset(size_t offset_in_state) {
 inline i32 gpr_offset(unsigned number) {
   return state_offset(offsetof(cpu::CpuState, gpr) + number * 8);
 }
+inline constexpr i32 selector_offset(Seg segment) {
+  return state_offset(offsetof(cpu::CpuState, seg) + static_cast<size_t>(segment) * sizeof(cpu::SegmentRegister) +
+                      offsetof(cpu::SegmentRegister, selector));
+}
 i32 word_offset(Word word);
 i32 group_offset(unsigned number);
 i32 jump_table_offset(unsigned table);

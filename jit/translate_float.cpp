@@ -17,12 +17,6 @@ namespace {
 
 constexpr i32 kX87 = state_offset(offsetof(cpu::CpuState, x87));
 
-constexpr i32 selector_of(Seg segment) {
-  return state_offset(offsetof(cpu::CpuState, seg) +
-                      static_cast<size_t>(segment) * sizeof(cpu::SegmentRegister) +
-                      offsetof(cpu::SegmentRegister, selector));
-}
-
 }  // namespace
 
 void Emitter::need_vectors() {
@@ -61,11 +55,11 @@ void Emitter::emit_x87_pointers() {
   set(x86::rcx, now_.x87_note.rip);
   a_.mov(ptr(x86::r15, field(offsetof(cpu::X87State, fip))), x86::rcx);
   a_.mov(x86::word_ptr(x86::r15, field(offsetof(cpu::X87State, fop))), now_.x87_note.opcode);
-  a_.movzx(x86::ecx, x86::word_ptr(x86::r15, selector_of(Seg::CS)));
+  a_.movzx(x86::ecx, x86::word_ptr(x86::r15, selector_offset(Seg::CS)));
   a_.mov(x86::word_ptr(x86::r15, field(offsetof(cpu::X87State, fcs))), x86::cx);
   if (!now_.x87_note.has_operand) return;
   now_.x87_note.has_operand = false;
-  a_.movzx(x86::ecx, x86::word_ptr(x86::r15, selector_of(now_.x87_note.segment)));
+  a_.movzx(x86::ecx, x86::word_ptr(x86::r15, selector_offset(now_.x87_note.segment)));
   a_.mov(x86::word_ptr(x86::r15, field(offsetof(cpu::X87State, fds))), x86::cx);
 }
 

@@ -13,11 +13,6 @@ namespace {
 
 const x86::Gpq kStack = x86::gpq(kHome[RSP]);
 
-constexpr i32 selector_offset(Seg segment) {
-  return state_offset(offsetof(cpu::CpuState, seg) + static_cast<size_t>(segment) * sizeof(cpu::SegmentRegister) +
-                      offsetof(cpu::SegmentRegister, selector));
-}
-
 }  // namespace
 
 void Emitter::move_stack(i32 distance) {

@@ -41,6 +41,12 @@ void Emitter::emit_direction(size_t i) {
   replace_system_flags(Word::OtherFlagsMask, is_down ? static_cast<i32>(rflags::DF) : 0);
 }
 
+void Emitter::emit_read_selector(size_t i) {
+  const cpu::Instruction& insn = request_->block[i];
+  a_.movzx(x86::ecx, x86::word_ptr(x86::r15, selector_offset(static_cast<Seg>(insn.operand[1].reg))));
+  write_guest(insn.operand[0].reg / 8, x86::rcx, insn.width);
+}
+
 /// While no interrupt waits, nobody can tell that STI holds them off for an instruction: see
 /// Translator::Impl::settle_shadow.
 void Emitter::emit_set_interrupts(size_t i) {

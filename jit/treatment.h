@@ -16,6 +16,7 @@ enum class Treatment : u8 {
   Leave,
   String,     ///< MOVS, STOS, LODS, CMPS, SCAS, without repetition.
   Direction,  ///< CLD and STD.
+  ReadSelector,  ///< MOV from a segment register to a general one.
   PushFlags,  ///< PUSHF with CPL 0.
   PopFlags,   ///< POPF with CPL 0: as Callout, where it changes more than IF, DF and the arithmetic flags.
   ClearInterrupts,  ///< CLI with CPL 0.

@@ -67,7 +67,7 @@ TEST_CASE("treatment: what the monitor owns is a callout") {
     CHECK(what({0x0f, 0xa2}) == T::Callout);        // cpuid
     CHECK(what({0x0f, 0x31}) == T::Callout);        // rdtsc
     CHECK(what({0x0f, 0x20, 0xc0}) == T::Callout);  // mov eax, cr0
-    CHECK(what({0x8c, 0xd8}) == T::Callout);        // mov eax, ds
+    CHECK(what({0x8c, 0x18}) == T::Callout);        // mov [eax], ds
     CHECK(what({0x8e, 0xd8}) == T::Callout);        // mov ds, eax
     CHECK(what({0x0f, 0x01, 0xe0}) == T::Callout);  // smsw eax
     CHECK(what({0xcb}) == T::Callout);              // retf
@@ -90,6 +90,7 @@ TEST_CASE("treatment: what kernels do all the time needs no handler, with CPL 0"
     CAPTURE(bits);
     Machine what(bits);
     CHECK(what({0x9c}) == T::PushFlags);
+    CHECK(what({0x8c, 0xd8}) == T::ReadSelector);  // mov eax, ds
     CHECK(what({0x9d}) == T::PopFlags);
     CHECK(what({0xfa}) == T::ClearInterrupts);
     CHECK(what({0xfb}) == T::SetInterrupts);
