@@ -142,6 +142,11 @@ class Grouping {
       move(RSP, -i64{insn.stack_width});
       return;
     }
+    if (treatment == Treatment::Call || treatment == Treatment::Return) {
+      const i64 released = i64{insn.width} + static_cast<i64>(insn.immediate & 0xffff);
+      move(RSP, treatment == Treatment::Call ? -i64{insn.width} : released);
+      return;
+    }
     if (treatment == Treatment::Pop) {
       move(RSP, insn.stack_width);
       if (insn.operand[0].kind == OperandKind::Gpr) replace(insn.operand[0].reg / 8);

@@ -65,7 +65,7 @@ Treatment treat_identical(const Instruction& insn, const Mode mode) {
 
 /// The operand size is that of the code: its offsets wrap where targets do.
 bool has_natural_width(const Instruction& insn, Mode mode) {
-  return insn.width == (mode.code64() ? 8 : mode.code_size() == cpu::CodeSize::Bits32 ? 4 : 2);
+  return insn.width == mode.code_bytes();
 }
 
 Treatment treat_branch(const Instruction& insn, Mode mode, u64 next_rip) {
@@ -272,6 +272,13 @@ BlockPlan plan_block(std::span<const Instruction> block, Mode mode, std::span<co
     add_uses(block[i], mode, planned);
     if (planned.treatment == Treatment::Interpret) break;  // Nothing behind it is reached.
   }
+  const size_t count = plan.instructions.size();
+  plan.closes = options.closes && count == block.size() && plan.instructions.back().treatment != Treatment::Interpret;
+  for (size_t i = 0; i < count; ++i) {
+    PlannedInstruction& planned = plan.instructions[i];
+    planned.is_passed = block[i].ends_block && (i + 1 < count || plan.closes);
+    if (planned.is_passed) planned.leads_to = rips[(i + 1) % count];
+  }
   if (options.groups) find_groups(block, mode, plan);
   return plan;
 }
@@ -287,10 +294,14 @@ BlockPlan plan_block(std::span<const Instruction> block, Mode mode, u64 rip, Pla
 
 bool may_be_passed_by(const Instruction& insn, Mode mode) {
   const bool is_branch = cpu::instruction_row(insn.mnemonic).translation == cpu::Translation::branch;
-  const bool is_direct = insn.operand[0].kind == OperandKind::Relative;
-  if (!is_branch || !is_direct || !has_natural_width(insn, mode)) return false;
-  const Treatment treatment = treat_branch(insn, mode, 0);
-  return treatment == Treatment::JumpIf || treatment == Treatment::Jump;
+  if (!is_branch || !has_natural_width(insn, mode)) return false;
+  switch (treat_branch(insn, mode, 0)) {
+    case Treatment::Jump: return insn.operand[0].kind == OperandKind::Relative;
+    case Treatment::JumpIf:
+    case Treatment::Call:
+    case Treatment::Return: return true;
+    default: return false;
+  }
 }
 
 bool flags_are_seen_before(std::span<const Instruction> block, const BlockPlan& plan, size_t index,

@@ -49,16 +49,21 @@ struct PlannedInstruction {
   Treatment treatment = Treatment::Interpret;
   boost::container::static_vector<MemoryUse, 2> uses;
   u64 rip = 0;  ///< Of its first byte.
+  /// A transfer of control behind which the block goes on, at `leads_to`: the way that was noted.
+  bool is_passed = false;
+  u64 leads_to = 0;
   std::optional<OperandSetup> setup;  ///< Of an identical one, while registers are where `kHome` says.
 };
 
 struct BlockPlan {
   boost::container::static_vector<PlannedInstruction, kMaxBlockInstructions> instructions;
   boost::container::static_vector<Group, 16> groups;
+  bool closes = false;  ///< See PlanOptions.
 };
 
 struct PlanOptions {
   bool groups = true;
+  bool closes = false;  ///< The way that was noted led from the last instruction to the first.
 };
 
 /// Plans `block`, whose instructions are at `rips` (offsets in CS).
@@ -75,7 +80,8 @@ bool flags_are_seen(std::span<const cpu::Instruction> block, const BlockPlan& pl
 bool flags_are_seen_before(std::span<const cpu::Instruction> block, const BlockPlan& plan,
                            size_t index, u16 mask);
 
-/// A branch that a trace may go on behind: its target is known.
+/// A transfer of control that a trace may go on behind. At indirect calls and returns it asks whether the target
+/// is the one that was noted. Not at indirect jumps: those of interpreters lead elsewhere each time.
 bool may_be_passed_by(const cpu::Instruction& insn, Mode mode);
 
 }  // namespace doppel::jit

@@ -80,7 +80,7 @@ void BlockTable::kill(TranslatedBlock& block) {
   if (on_death_) on_death_(block);
   for (const TranslatedBlock::Incoming& incoming : block.incoming) {
     const LinkSite& site = incoming.from->code.links[incoming.link];
-    patch(site.patch, site.cold);
+    patch(site.patch, site.cold());
     incoming.from->targets[incoming.link] = nullptr;
   }
   block.incoming.clear();
@@ -91,7 +91,7 @@ void BlockTable::kill(TranslatedBlock& block) {
       return incoming.from == &block && incoming.link == i;
     });
     // Who still runs here must ask where to go.
-    patch(block.code.links[i].patch, block.code.links[i].cold);
+    patch(block.code.links[i].patch, block.code.links[i].cold());
     block.targets[i] = nullptr;
   }
   remove(block);

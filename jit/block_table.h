@@ -29,8 +29,7 @@ struct BlockKey {
   u32 mode = 0;
   /// Of an instruction that lies in two pages: the physical page of its second part, plus 1.
   u64 second_page = 0;
-  /// Its accesses are checked one by one: it goes on where a group of another block straddled two pages.
-  bool is_single = false;
+  BlockVariant variant = {};
   bool operator==(const BlockKey&) const = default;
 };
 
@@ -45,6 +44,7 @@ struct TranslatedBlock {
   bool has_groups = false; ///< That are left to the interpreter where they straddle two pages.
   bool is_trace = false;   ///< Made because it is hot: jit/translator_traces.cpp.
   bool may_unroll = false; ///< A short loop, of which there is one round.
+  u8 guard_counter = 0;    ///< Of Word::GuardMisses, if it is a trace.
   u32 left = 0;            ///< Times it was left because an access reached over the end of its page.
   u32 heat = 0;            ///< Times a sample found it running; of a trace, of late.
   unsigned table = 0;
@@ -137,7 +137,8 @@ class BlockTable {
   };
   static constexpr size_t kFewestSlots = 4096;
   static u64 hash_of(const BlockKey& key) {
-    u64 mixed = key.physical ^ key.second_page * 5 ^ (key.rip << 21) ^ (u64{key.mode} << 40) ^ key.code_base * 3 ^ u64{key.is_single} << 63;
+    u64 mixed = key.physical ^ key.second_page * 5 ^ (key.rip << 21) ^ (u64{key.mode} << 40) ^ key.code_base * 3 ^ u64{key.variant.is_single} << 63 ^
+                u64{key.variant.context} << 44;
     mixed *= 0x9e37'79b9'7f4a'7c15;
     return mixed ^ (mixed >> 29);
   }

@@ -16,20 +16,6 @@ constexpr bool fits32(i64 value) { return value == static_cast<i32>(value); }
 
 }  // namespace
 
-unsigned Emitter::code_bytes() const {
-  switch (request_->mode.code_size()) {
-    case cpu::CodeSize::Bits64: return 8;
-    case cpu::CodeSize::Bits32: return 4;
-    case cpu::CodeSize::Bits16: return 2;
-  }
-  return 8;
-}
-
-u64 Emitter::mask_code(u64 rip) const {
-  const unsigned bytes = code_bytes();
-  return bytes == 8 ? rip : rip & ((u64{1} << (bytes * 8)) - 1);
-}
-
 void Emitter::set(const Gpq& reg, u64 value) {
   if (value <= 0xffff'ffff) {
     a_.mov(reg.r32(), static_cast<u32>(value));
@@ -72,7 +58,7 @@ void Emitter::patch_here(u32 displacement_at) {
 void Emitter::emit_jump_to(u32 offset) { a_.long_().jmp(base_ + offset); }
 
 void Emitter::compare_target(u64 value) {
-  if (code_bytes() != 8) {
+  if (request_->mode.code_bytes() != 8) {
     // Offsets are zero-extended: the low half decides.
     a_.lea(x86::ecx, ptr(x86::r14, static_cast<i32>(-value)));
     return;
@@ -90,6 +76,7 @@ void Emitter::begin(const EmitRequest& request) {
   tlb_ = tlb_of_class_[static_cast<size_t>(request.mode.privilege())];
   out_ = {};
   now_ = {};
+  now_.open_calls = request.open_calls;
   home_ = kHome;
   ended_ = in_loop_ = false;
   misses_.clear();
@@ -115,13 +102,31 @@ u64 Emitter::next_rip(size_t i) const {
   return mask_code(request_->plan.instructions[i].rip + request_->block[i].length);
 }
 
+/// The calls that are open before instruction `i`.
+OpenCalls Emitter::open_calls_before(size_t i) const {
+  OpenCalls open = request_->open_calls;
+  for (size_t j = 0; j < i; ++j) {
+    const PlannedInstruction& planned = request_->plan.instructions[j];
+    if (!planned.is_passed) continue;
+    if (planned.treatment == Treatment::Call) open.push_back(next_rip(j));
+    if (planned.treatment == Treatment::Return) open.pop_back();
+  }
+  return open;
+}
+
 /// The last instruction leads back to the first, by itself or by what follows it.
 bool Emitter::closes_loop() const {
   const size_t last = request_->plan.instructions.size() - 1;
+  if (!request_->loops) return false;
+  if (request_->plan.closes) return true;
+  if (open_calls_before(last) != request_->open_calls) return false;
   const cpu::Instruction& insn = request_->block[last];
   switch (request_->plan.instructions[last].treatment) {
     case Treatment::Jump:
       return insn.operand[0].kind == cpu::OperandKind::Relative && leads_back(relative_target(last));
+    case Treatment::Call:
+    case Treatment::Return:
+      return false;
     case Treatment::JumpIf:
       return leads_back(relative_target(last)) || leads_back(next_rip(last));
     default:
@@ -335,7 +340,7 @@ void Emitter::emit_callout(size_t i) {
 }
 
 void Emitter::emit_link(u64 target, bool is_call) {
-  pending_links_.push_back({is_call ? call_placeholder() : jump_placeholder(), target});
+  pending_links_.push_back({is_call ? call_placeholder() : jump_placeholder(), target, {}});
 }
 
 /// Leaves before the instruction at `place`, for the interpreter.
@@ -359,11 +364,30 @@ void Emitter::emit_side_exits() {
   for (const SideExit& exit : side_exits_) {
     patch_here(exit.jump);
     now_ = exit.progress;
-    settle();
-    const i32 passed = static_cast<i32>(request_->plan.instructions.size() - (exit.instruction + 1));
+    if (now_.flags_are_spoilt) emit_flags_again(*now_.flag_source);
+    const i32 passed = static_cast<i32>(request_->plan.instructions.size() - exit.retired);
     a_.lea(x86::gpq(kBudget), ptr(x86::gpq(kBudget), passed));
-    emit_link(exit.target);
+    BlockVariant variant;
+    if (exit.is_guard) {
+      // A block that begins with this very instruction would only ask again.
+      variant.is_single = exit.target == request_->rip;
+      count_guard_miss();
+    } else if (const std::optional<u32> context = contexts_.number_of(now_.open_calls)) {
+      // What follows knows of the open calls.
+      variant.context = static_cast<u16>(*context);
+      now_.open_calls.clear();
+    }
+    settle();
+    pending_links_.push_back({jump_placeholder(), exit.target, variant});
   }
+}
+
+void Emitter::count_guard_miss() {
+  if (!request_->loops) return;
+  const Mem counter = ptr(x86::r15, word_offset(Word::GuardMisses) + static_cast<i32>(request_->guard_counter * sizeof(u64)));
+  a_.mov(x86::rcx, counter);
+  a_.lea(x86::rcx, ptr(x86::rcx, 1));
+  a_.mov(counter, x86::rcx);
 }
 
 /// A block without groups goes on where a group cannot be checked.
@@ -375,10 +399,11 @@ void Emitter::emit_splits() {
     if (tail.flags_of.has_value()) emit_flags_again(*tail.flags_of);
     now_.x87_note = tail.x87;
     now_.adjust_is_stale = tail.clear_adjust;
+    now_.open_calls = open_calls_before(i);
     settle();
     const i32 left = static_cast<i32>(request_->plan.instructions.size() - i);
     a_.lea(x86::gpq(kBudget), ptr(x86::gpq(kBudget), tail.is_charged ? left : -static_cast<i32>(i)));
-    pending_links_.push_back({jump_placeholder(), request_->plan.instructions[i].rip, true});
+    pending_links_.push_back({jump_placeholder(), request_->plan.instructions[i].rip, {.is_single = true}});
   }
 }
 
@@ -422,7 +447,7 @@ void Emitter::emit_cold() {
     a_.mov(x86::dword_ptr(x86::r15, word_offset(Word::LinkNumber)), number);
     a_.mov(x86::ecx, ExitInfo{ExitInfo::Kind::Link}.pack());
     a_.long_().jmp(stubs_.exit);
-    out_.links.push_back({link.jump, cold, link.is_single, link.target});
+    out_.links.push_back({link.jump, cold - link.jump, link.variant.is_single, link.variant.context, link.target});
   }
 }
 

@@ -23,6 +23,7 @@
 #include <boost/container/small_vector.hpp>
 
 #include "jit/block_plan.h"
+#include "jit/call_contexts.h"
 #include "jit/home_choice.h"
 #include "jit/host_flags.h"
 #include "jit/layout.h"
@@ -44,15 +45,28 @@ struct CalloutRecord {
 };
 
 /// Links of one block have numbers below this.
-inline constexpr u32 kLinksPerBlock = 128;
+inline constexpr u32 kLinksPerBlock = 256;
+
+/// Which of several blocks that begin at the same place. All but the plain one are reached by links only.
+struct BlockVariant {
+  /// Its accesses are checked one by one, see EmitRequest::splits, and no target is asked after.
+  bool is_single = false;
+  u16 context = 0;  ///< See CallContexts.
+  bool is_plain() const { return !is_single && context == 0; }
+  bool operator==(const BlockVariant&) const = default;
+};
 
 /// Where a jump to another block is, for patching.
 struct LinkSite {
-  u32 patch = 0;     ///< Offset of the 32-bit displacement.
-  u32 cold : 31 = 0;      ///< Offset of the code that asks for the target.
-  u32 is_single : 1 = 0;  ///< To a block that checks its accesses one by one: see EmitRequest::splits.
-  u64 target = 0;    ///< Guest offset in CS.
+  u32 patch = 0;           ///< Offset of the 32-bit displacement.
+  u32 distance : 17 = 0;   ///< From there to the code that asks for the target.
+  u32 is_single : 1 = 0;   ///< The target's variant.
+  u32 context : 14 = 0;
+  u64 target = 0;          ///< Guest offset in CS.
+  u32 cold() const { return patch + distance; }
+  BlockVariant variant() const { return {is_single != 0, static_cast<u16>(context)}; }
 };
+static_assert(CallContexts::kMost == 1 << 14);
 
 /// Where the host may fault for the guest (division, alignment), and where to go on then.
 struct FaultSite {
@@ -66,6 +80,7 @@ struct EmittedBlock {
   u32 indirect_entry = 0, page_entry = 0, linked_entry = 0;
   u64 last_rip = 0;       ///< Of the last instruction,
   u32 stack_released = 0; ///< and by how much it has moved the stack pointer, if it is RET.
+  bool has_guards = false;  ///< It asks after targets.
   bool is_loop = false;   ///< It jumps back to its beginning,
   bool is_left_for_itself = false;  ///< or a branch out of its middle does.
   boost::container::small_vector<LinkSite, 2> links;  // Most blocks have no more.
@@ -95,12 +110,15 @@ struct EmitRequest {
   /// A group that reaches over the end of its page is left for a block that has no groups; else for the interpreter.
   bool splits = false;
   bool loops = false;     ///< If it jumps back to its beginning, that is made fast.
+  OpenCalls open_calls = {};  ///< Where it begins.
+  unsigned guard_counter = 0;  ///< Of Word::GuardMisses, if it is a trace.
 };
 
 class Emitter {
  public:
-  Emitter(asmjit::x86::Assembler& a, u64 base_address, const Stubs& stubs, const HostFlags& host_flags)
-      : a_(a), base_(base_address), stubs_(stubs), host_flags_(host_flags) {}
+  Emitter(asmjit::x86::Assembler& a, u64 base_address, const Stubs& stubs, const HostFlags& host_flags,
+          CallContexts& contexts)
+      : a_(a), base_(base_address), stubs_(stubs), host_flags_(host_flags), contexts_(contexts) {}
 
   void set_offsets(const std::array<TlbOffsets, kClasses>& tlbs, const CpuOffsets& cpu) {
     tlb_of_class_ = tlbs;
@@ -111,7 +129,9 @@ class Emitter {
   EmittedBlock emit(const EmitRequest& request);
   /// Where the block emitted last touches guest memory; offsets as in EmittedBlock.
   const std::vector<MemorySite>& memory_sites() const { return draft_.memory_sites; }
-  static size_t bytes_needed(size_t instructions, bool loops) { return (512 + instructions * 420) * (loops ? 2 : 1); }
+  static size_t bytes_needed(size_t instructions, bool is_trace) {
+    return is_trace ? 2 * (1024 + instructions * 700) : 512 + instructions * 420;
+  }
 
  private:
   using Mem = asmjit::x86::Mem;
@@ -139,6 +159,7 @@ class Emitter {
   void emit_cold();
   void emit_tail(size_t place);
   void emit_side_exits();
+  void count_guard_miss();
   void emit_splits();
   void emit_link(u64 target, bool is_call = false);
   void emit_way_back(u32 jump);
@@ -162,9 +183,7 @@ class Emitter {
   void compare_target(u64 value);
   void set(const Gpq& reg, u64 value);
   void load_guest(const Gpq& to, unsigned guest);
-  /// Guest offsets have this many bytes: masks and register sizes follow.
-  unsigned code_bytes() const;
-  u64 mask_code(u64 rip) const;
+  u64 mask_code(u64 rip) const { return request_->mode.mask_code(rip); }
 
   struct Miss;
   // ---- address_check.cpp -----------------------------------------------------------------------
@@ -245,6 +264,9 @@ class Emitter {
   void emit_target(size_t i);
   void emit_indirect(bool is_call);
   void emit_return_site(u64 rip);
+  void emit_open_calls();
+  /// r14 = target of instruction `i`: the block goes on if it is `target`.
+  void emit_guard(size_t i, u64 target);
   void note_branch();
   void check_canonical(size_t i);
   void check_target_fits(size_t i);
@@ -269,7 +291,7 @@ class Emitter {
   struct PendingLink {
     u32 jump;
     u64 target;
-    bool is_single = false;
+    BlockVariant variant;
   };
   struct TailJump {
     u32 jump;
@@ -288,6 +310,8 @@ class Emitter {
     Seg segment = Seg::DS;
   };
 
+  OpenCalls open_calls_before(size_t i) const;
+
   /// What is known of the processor between two instructions.
   struct Progress {
     bool vectors_ready = false;
@@ -297,19 +321,23 @@ class Emitter {
     /// The instruction whose flags are in EFLAGS and could be computed again from its operands.
     std::optional<size_t> flag_source;
     bool flags_are_spoilt = false;  ///< An address check has used EFLAGS since.
+    /// Calls of the guest's that the host has not made: the trace went on at their targets.
+    OpenCalls open_calls;
   };
-  /// A conditional branch out of the middle.
+  /// A way out of the middle: a branch that goes another way, or, before it, one whose target is another.
   struct SideExit {
     u32 jump;
-    size_t instruction;
+    size_t retired;  ///< Instructions of the block.
     u64 target;
     Progress progress;
+    bool is_guard = false;
   };
 
   asmjit::x86::Assembler& a_;
   const u64 base_;
   const Stubs& stubs_;
   const HostFlags& host_flags_;
+  CallContexts& contexts_;
   std::array<TlbOffsets, kClasses> tlb_of_class_{};
   CpuOffsets cpu_{};
   /// The next site to be given away: by class, for loads or stores.

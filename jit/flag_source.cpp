@@ -79,7 +79,8 @@ bool runs_on(Treatment treatment) {
 
 /// Its flags stay what they were, and so may their source.
 bool passes_flags(Treatment treatment) {
-  return runs_on(treatment) || treatment == Treatment::JumpIf || treatment == Treatment::Jump;
+  return runs_on(treatment) || treatment == Treatment::JumpIf || treatment == Treatment::Jump ||
+         treatment == Treatment::Call || treatment == Treatment::Return;
 }
 
 }  // namespace
@@ -90,9 +91,9 @@ bool Emitter::may_spoil_flags(size_t i) const {
   const auto& planned = request_->plan.instructions;
   for (size_t j = i; j < planned.size(); ++j) {
     const Instruction& insn = request_->block[j];
-    const bool is_passed = planned[j].treatment == Treatment::Jump && j + 1 < planned.size();
-    if (is_passed) continue;
-    if (!runs_on(planned[j].treatment) || insn.flags_read != 0) return false;
+    // Who leaves here because the way is another gets the flags back.
+    const bool passes = planned[j].is_passed && planned[j].treatment != Treatment::JumpIf;
+    if (!(passes || runs_on(planned[j].treatment)) || insn.flags_read != 0) return false;
     if (insn.flags_written == rflags::kArithmetic) return true;
     if (insn.flags_touched != 0) return false;
     if ((registers_written(insn, planned[j].treatment) & needed) != 0) return false;

@@ -76,8 +76,12 @@ enum class Word : unsigned {
   AlignMasks,  ///< For PEXT: page number and misalignment of accesses of 1, 2, 4 ... 32 bytes.
   Saved = AlignMasks + 6,   ///< Registers of translated code during a miss.
   Groups = Saved + 8,       ///< From here on: host addresses of checked groups.
+  GuardMisses = Groups + 16,  ///< From here on: how often traces met other targets than were noted.
 };
 inline constexpr unsigned kGroupWords = 16;
+/// Traces that ask after targets share these.
+inline constexpr unsigned kGuardCounters = 64;
+static_assert(static_cast<unsigned>(Word::GuardMisses) + kGuardCounters <= cpu::EngineArea::kWords);
 
 /// Translated code leaves this many instructions early; the interpreter does the rest. So a block
 /// that has spoilt flags nobody will read can still be left at its head: the interpreter passes the

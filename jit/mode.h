@@ -30,6 +30,11 @@ class Mode {
   /// What the decoder must know: Cpu::mode_key().
   u32 decoder_key() const { return key_ & 7; }
   cpu::CodeSize code_size() const { return static_cast<cpu::CodeSize>(key_ & 3); }
+  unsigned code_bytes() const {  ///< Of offsets in CS.
+    return code_size() == cpu::CodeSize::Bits64 ? 8 : code_size() == cpu::CodeSize::Bits32 ? 4 : 2;
+  }
+  /// Where an offset that ran over the end of CS is.
+  u64 mask_code(u64 rip) const { return code64() ? rip : rip & ((u64{1} << (code_bytes() * 8)) - 1); }
   bool code64() const { return code_size() == cpu::CodeSize::Bits64; }
   mmu::Mmu::PrivilegeClass privilege() const {
     return static_cast<mmu::Mmu::PrivilegeClass>(key_ >> kPrivilege & 3);

@@ -30,6 +30,18 @@ void Emitter::settle() {
   if (now_.adjust_is_stale) emit_clear_adjust();
   emit_x87_pointers();
   leave_homes();
+  emit_open_calls();
+}
+
+/// The host makes the calls that the trace only passed: their returns will be found on its stack.
+void Emitter::emit_open_calls() {
+  // Without them returns are looked up.
+  if (pending_links_.size() + now_.open_calls.size() > kLinksPerBlock - 8) return;
+  for (const u64 back : now_.open_calls) {
+    const u32 call = call_placeholder();
+    emit_return_site(back);
+    patch_here(call);
+  }
 }
 
 u64 Emitter::relative_target(size_t i) const {
@@ -39,7 +51,7 @@ u64 Emitter::relative_target(size_t i) const {
 
 void Emitter::emit_jump(size_t i) {
   const cpu::Instruction& insn = request_->block[i];
-  if (i + 1 < request_->plan.instructions.size()) return;  // The trace goes on where it leads.
+  if (request_->plan.instructions[i].is_passed) return;  // The trace goes on where it leads.
   ended_ = true;
   if (insn.operand[0].kind == cpu::OperandKind::Relative) {
     if (out_.is_loop) {
@@ -68,8 +80,8 @@ void Emitter::emit_jump_if(size_t i) {
     const bool goes_straight = planned[i + 1].rip == next;
     const u32 jump = jump_if_placeholder(goes_straight ? condition : otherwise);
     const u64 other = goes_straight ? target : next;
-    side_exits_.push_back({jump, i, other, now_});
-    if (leads_back(other)) out_.is_left_for_itself = true;
+    side_exits_.push_back({jump, i + 1, other, now_});
+    if (leads_back(other) && now_.open_calls == request_->open_calls) out_.is_left_for_itself = true;
     return;
   }
   ended_ = true;
@@ -82,7 +94,7 @@ void Emitter::emit_jump_if(size_t i) {
     return;
   }
   settle();
-  pending_links_.push_back({jump_if_placeholder(condition), target});
+  pending_links_.push_back({jump_if_placeholder(condition), target, {}});
   emit_link(next);
 }
 
@@ -121,7 +133,7 @@ void Emitter::emit_count(size_t i) {
         emit_link(target);
       } else {
         pending_links_.push_back(
-            {jump_if_placeholder(insn.mnemonic == ZYDIS_MNEMONIC_LOOPE ? 4 : 5), target});
+            {jump_if_placeholder(insn.mnemonic == ZYDIS_MNEMONIC_LOOPE ? 4 : 5), target, {}});
       }
     });
     emit_link(next);
@@ -162,14 +174,17 @@ void Emitter::check_canonical(size_t i) {
 
 /// 16-bit code may name a target of 32 bits. One beyond 64 KiB is the interpreter's: #GP.
 void Emitter::check_target_fits(size_t i) {
-  if (request_->block[i].width <= code_bytes()) return;
+  if (request_->block[i].width <= request_->mode.code_bytes()) return;
   a_.rorx(x86::ecx, x86::r14d, 16);
   a_.movzx(x86::ecx, x86::cx);
   unless_rcx_zero([&] { tail_jumps_.push_back({jump_placeholder(), place_of(i)}); });
 }
 
 void Emitter::settle_keeping_target() {
-  if (!now_.adjust_is_stale && !now_.x87_note.is_pending) return leave_homes();
+  if (!now_.adjust_is_stale && !now_.x87_note.is_pending) {
+    leave_homes();
+    return emit_open_calls();
+  }
   const Mem spare = ptr(x86::r15, word_offset(Word::Spare));
   a_.mov(spare, x86::r14);
   settle();
@@ -187,6 +202,14 @@ void Emitter::emit_indirect(bool is_call) {
   is_call ? a_.call(entry) : a_.jmp(entry);
 }
 
+/// Where the target is another, the block is left before the branch.
+void Emitter::emit_guard(size_t i, u64 target) {
+  const u64 rip = request_->plan.instructions[i].rip;
+  compare_target(target);
+  unless_rcx_zero([&] { side_exits_.push_back({jump_placeholder(), i, rip, now_, true}); });
+  out_.has_guards = true;
+}
+
 void Emitter::emit_return_site(u64 rip) {
   compare_target(rip);
   const u64 elsewhere = request_->mode.flat_code() ? stubs_.lookup[request_->table] : stubs_.exit_lookup;
@@ -202,14 +225,22 @@ void Emitter::emit_call(size_t i) {
   const Mem spare = ptr(x86::r15, word_offset(Word::SpareTarget));
   if (!is_direct) {
     emit_target(i);
-    check_target_fits(i);
-    check_canonical(i);
-    a_.mov(spare, x86::r14);
+    if (planned.is_passed) {
+      emit_guard(i, planned.leads_to);
+    } else {
+      check_target_fits(i);
+      check_canonical(i);
+      a_.mov(spare, x86::r14);
+    }
   }
   const HostMemory to = emit_access(i, planned.uses.back());
   set(x86::rcx, back);
   store_register(to, x86::rcx, insn.width);
   move_stack(-static_cast<i32>(insn.width));
+  if (planned.is_passed) {
+    now_.open_calls.push_back(back);
+    return;
+  }
   settle();
   if (is_direct) {
     emit_link(relative_target(i), true);
@@ -225,9 +256,21 @@ void Emitter::emit_return(size_t i) {
   const cpu::Instruction& insn = request_->block[i];
   const HostMemory from = emit_access(i, request_->plan.instructions[i].uses[0]);
   load_register(x86::r14, from, insn.width);
+  const i32 released = static_cast<i32>(insn.width + (insn.immediate & 0xffff));
+  if (!now_.open_calls.empty()) {
+    const u64 back = now_.open_calls.back();
+    emit_guard(i, back);
+    move_stack(released);
+    now_.open_calls.pop_back();
+    if (request_->plan.instructions[i].is_passed) return;
+    settle();
+    emit_link(back);
+    ended_ = true;
+    return;
+  }
   check_target_fits(i);
-  out_.stack_released = static_cast<u32>(insn.width + (insn.immediate & 0xffff));
-  move_stack(static_cast<i32>(out_.stack_released));
+  out_.stack_released = static_cast<u32>(released);
+  move_stack(released);
   settle_keeping_target();
   note_branch();
   a_.ret();

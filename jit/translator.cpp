@@ -35,7 +35,6 @@ constexpr u64 kLongestInstruction = 15;
 /// misses more often than once in so many times is given up, unless so few misses are nothing.
 constexpr u64 kSiteCheckInterval = 8'000'000;
 constexpr u64 kTimesForOneMiss = 12;
-constexpr u64 kFewMisses = 400;
 /// Bounds of what is remembered by address.
 constexpr size_t kMostStraddling = 20'000;
 constexpr size_t kMostWandering = 50'000;
@@ -80,7 +79,7 @@ Result<void, Error> Translator::Impl::set_up() {
   stubs_ = emit_stubs(assembler_, cache_.address(0), {&Impl::miss_entry, &Impl::callout_entry}, tlbs);
   DOPPEL_CHECK(cache_.offset_of(stubs_.end) < CodeCache::kStubBytes, "the stubs need more room");
 
-  emitter_ = std::make_unique<Emitter>(assembler_, cache_.address(0), stubs_, host_flags_);
+  emitter_ = std::make_unique<Emitter>(assembler_, cache_.address(0), stubs_, host_flags_, contexts_);
   emitter_->set_offsets(tlbs, cpu_offsets(cpu_));
 
   const u64 bottom = reinterpret_cast<u64>(return_stack_) + kReturnStackBytes - 64;
@@ -126,7 +125,9 @@ void Translator::Impl::flush() {
   splitting_.clear();
   wandering_.clear();
   hot_.clear();
+  contexts_.clear();
   renoted_.clear();
+  next_notes_.clear();
   cold_counts_.clear();
   interpreter_.flush();
   pending_ = {};
@@ -171,14 +172,15 @@ ExitReason Translator::Impl::run(u64 budget) {
         continue;
       }
       const bool is_new = found->runs == 0;
-      const bool is_single = pending_.is_single;
-      if (had_none && !is_single && is_new && hot_.contains(found->physical) && !interpreter_.is_straddling(*found)) {
-        record_trace(mode);
+      const BlockVariant variant = pending_.variant;
+      const bool may_be_hot = had_none && !variant.is_single && (is_new || variant.context != 0);
+      if (may_be_hot && hot_.contains(hot_key(found->physical, variant.context)) && !interpreter_.is_straddling(*found)) {
+        record_trace(mode, variant.context);
         pending_ = {};
         continue;
       }
-      if (had_none && (is_single || is_hot(*found))) {
-        block = translate(*found, mode, is_single ? Kind::Single : Kind::Block);
+      if (had_none && (variant.is_single || is_hot(*found))) {
+        block = translate(*found, mode, variant);
         if (interpreter_.is_straddling(*found)) {
           if (block == nullptr) straddling_runs_[found->physical] = kHopeless;
         } else if (block == nullptr) {
@@ -229,9 +231,9 @@ BlockKey Translator::Impl::key_here(Mode mode) const {
 
 /// The block that the jump wants which was taken last.
 TranslatedBlock* Translator::Impl::find_wanted(Mode mode) {
-  if (!pending_.is_single) return find(mode);
+  if (pending_.variant.is_plain()) return find(mode);
   BlockKey key = key_here(mode);
-  key.is_single = true;
+  key.variant = pending_.variant;
   return find_by_page(key, linear_rip(mode), mode);
 }
 
@@ -291,7 +293,7 @@ void Translator::Impl::settle_pending(TranslatedBlock& block) {
     const u8 which = pending_.number % kLinksPerBlock;
     if (from != nullptr && which < from->code.links.size() && from->key.mode == block.key.mode &&
         from->code.links[which].target == block.key.rip && from->key.code_base == block.key.code_base &&
-        pending_.is_single == block.key.is_single) {
+        pending_.variant == block.key.variant) {
       // Within a page the mapping that holds for the one block holds for the other.
       const bool same_page = from->key.physical >> kPageShift == block.key.physical >> kPageShift &&
                              from->linear() >> kPageShift == block.linear() >> kPageShift;
@@ -327,8 +329,8 @@ void Translator::Impl::enter(const TranslatedBlock& block, Mode mode) {
   stubs_.enter(state_register(), prepare(block, mode));
 }
 
-/// Accesses whose sites miss often get the index: their traces are made anew. How often a trace ran is told by
-/// the samples that found it. Both counts fade, so that the last few looks decide.
+/// Accesses whose sites miss often get the index: their traces are made anew. So are traces whose calls lead elsewhere.
+/// How often a trace ran is told by the samples that found it. All counts fade, so that the last few looks decide.
 void Translator::Impl::check_sites() {
   sites_checked_at_ = cpu_.state.retired;
   std::erase_if(sampled_, [this](u32 number) {
@@ -337,7 +339,7 @@ void Translator::Impl::check_sites() {
     mmu::ShadowTlb& table = cpu_.mmu.table(Mode(trace->key.mode).privilege());
     const u64 runs = (trace->heat + 1) * options_.sample_interval / trace->count;
     const u64 allowed = std::max(kFewMisses, runs / kTimesForOneMiss);
-    bool is_concerned = false;
+    bool is_concerned = misses_guards(*trace, runs);
     for (const EmittedBlock::SiteUse& use : trace->code.tlb_sites) {
       mmu::ShadowTlb::Site& site = table.sites[use.number];
       if (site.misses > allowed) {
@@ -409,14 +411,14 @@ void Translator::Impl::count(const TranslatedBlock& block, u64 ns) {
   statistics_.translate_ns += ns;
 }
 
-TranslatedBlock* Translator::Impl::translate(const cpu::Block& cold, Mode mode, Kind kind) {
-  trace_.begin(cpu_.state.rip());
+TranslatedBlock* Translator::Impl::translate(const cpu::Block& cold, Mode mode, BlockVariant variant) {
+  trace_.begin(cpu_.state.rip(), variant.context);
   u64 offset = 0;
   for (const cpu::Instruction& insn : cold.instructions) {
     trace_.add(insn, trace_.rip + offset, cold.physical + offset);
     offset += insn.length;
   }
-  return translate(trace_, mode, kind);
+  return translate(trace_, mode, variant.is_single ? Kind::Single : Kind::Block);
 }
 
 TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, Kind kind) {
@@ -437,11 +439,11 @@ TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, Kind
   const size_t bytes_needed = Emitter::bytes_needed(length, is_hot);
   make_room(bytes_needed);
   const std::span<const cpu::Instruction> guest(trace.instructions);
-  const BlockPlan plan = plan_block(guest, mode, trace.rips, {.groups = kind != Kind::Single});
+  const BlockPlan plan = plan_block(guest, mode, trace.rips, {.groups = kind != Kind::Single, .closes = trace.closes});
   const bool splits = !plan.groups.empty() && splitting_.contains(trace.physical);
 
   auto block = std::make_unique<TranslatedBlock>();
-  block->key = {trace.physical, trace.rip, code_base, mode.key(), second, kind == Kind::Single};
+  block->key = {trace.physical, trace.rip, code_base, mode.key(), second, {kind == Kind::Single, trace.context}};
   block->count = static_cast<u16>(plan.instructions.size());
   block->first = trace.first;
   block->size_bytes = static_cast<u16>(size_bytes);
@@ -461,7 +463,14 @@ TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, Kind
   }
   request.splits = splits;
   request.loops = is_hot;
+  request.open_calls = contexts_.calls_of(trace.context);
+  request.guard_counter = next_guard_counter_;
   block->code = emitter_->emit(request);
+  if (is_hot && block->code.has_guards) {
+    block->guard_counter = static_cast<u8>(next_guard_counter_);
+    (&word(Word::GuardMisses))[next_guard_counter_] = 0;
+    next_guard_counter_ = (next_guard_counter_ + 1) % kGuardCounters;
+  }
   for (const EmittedBlock::SiteUse& use : block->code.tlb_sites) cpu_.mmu.table(mode.privilege()).begin_site(use.number);
   block->may_unroll = block->code.is_loop && kind == Kind::Trace && length <= kMaxBlockInstructions / 2;
   DOPPEL_CHECK(block->code.end - block->code.begin <= bytes_needed, "a block outgrew its room");
@@ -544,7 +553,8 @@ Trace Translator::Impl::guest_of(const TranslatedBlock& block) {
     cpu_.mmu.memory().read_bytes(second.first, {bytes.data() + block.size_bytes - second.bytes, second.bytes});
   }
   Trace guest;
-  guest.begin(block.key.rip);
+  guest.begin(block.key.rip, block.key.variant.context);
+  guest.closes = block.code.is_loop;
   u64 next = block.first;
   for (size_t i = 0; i < block.count; ++i) {
     const u64 physical = block.offsets.empty() ? next : block.first + block.offsets[i];

@@ -201,8 +201,8 @@ void Translator::Impl::after_exit() {
 void Translator::Impl::note_link(u32 number) {
   const TranslatedBlock* const from = blocks_.by_number(number / kLinksPerBlock);
   const u32 which = number % kLinksPerBlock;
-  const bool is_single = from != nullptr && which < from->code.links.size() && from->code.links[which].is_single;
-  pending_ = {Pending::Kind::Link, number, is_single};
+  const bool is_known = from != nullptr && which < from->code.links.size();
+  pending_ = {Pending::Kind::Link, number, is_known ? from->code.links[which].variant() : BlockVariant{}};
 }
 
 /// RET or an indirect JMP led to an address that is not canonical: it faults, and has not happened.

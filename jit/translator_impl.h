@@ -17,6 +17,7 @@
 
 #include "cpu/interpreter/interpreter.h"
 #include "jit/block_table.h"
+#include "jit/call_contexts.h"
 #include "jit/cold_counts.h"
 #include "jit/host_faults.h"
 #include "jit/translator.h"
@@ -24,6 +25,9 @@
 namespace doppel::jit {
 
 using cpu::CpuState;
+
+/// Misses of a trace that are nothing.
+inline constexpr u64 kFewMisses = 400;
 
 /// Guest code in the order in which it is to be translated.
 struct Trace {
@@ -33,11 +37,15 @@ struct Trace {
   std::vector<u64> rips;
   u64 first = 0;     ///< Lowest guest-physical byte; all lie in one page, but for one that straddles two.
   u64 end = 0;
+  u16 context = 0;   ///< See CallContexts.
+  bool closes = false;  ///< The way was back at its beginning behind the last instruction.
 
-  void begin(u64 at) {
+  void begin(u64 at, u16 call_context) {
     instructions.clear();
     rips.clear();
     rip = at;
+    context = call_context;
+    closes = false;
   }
   void add(const cpu::Instruction& insn, u64 at, u64 insn_physical) {
     if (instructions.empty()) physical = first = end = insn_physical;
@@ -53,6 +61,47 @@ struct Trace {
     }
     return false;
   }
+};
+
+/// Calls and returns on the way of a trace that is being noted. Each run of a function is an *activation*.
+class Activations {
+ public:
+  /// With these calls open.
+  void begin(const OpenCalls& calls) {
+    *this = {};
+    for (const u64 back : calls) call(back);
+    fewest_ = outermost_ = open_.size();
+  }
+  /// As many instructions as the trace has by now: those added since ran in the present activation.
+  void note_instructions(size_t count) { of_instruction_.resize(count, present()); }
+  /// The last one was a near CALL, which will come back to `back`. False if the trace is as deep as it may be.
+  bool call(u64 back) {
+    if (open_.size() == kMostOpenCalls) return false;
+    open_.push_back({back, ++newest_});
+    return true;
+  }
+  /// The last one was RET and led to `rip`. False if that is not where the call came from, or there was none.
+  bool come_back(u64 rip) {
+    if (open_.empty() || open_.back().back != rip) return false;
+    open_.pop_back();
+    fewest_ = std::min(fewest_, open_.size());
+    return true;
+  }
+  /// The same calls are open as at the beginning.
+  bool is_outermost() const { return open_.size() == outermost_ && fewest_ == outermost_; }
+  bool is_present(size_t instruction) const { return of_instruction_[instruction] == present(); }
+
+ private:
+  struct Open {
+    u64 back;
+    u32 activation;
+  };
+  u32 present() const { return open_.empty() ? 0 : open_.back().activation; }
+  boost::container::static_vector<Open, kMostOpenCalls> open_;
+  std::vector<u32> of_instruction_;
+  u32 newest_ = 0;
+  size_t outermost_ = 0;
+  size_t fewest_ = 0;  ///< Calls open at any time.
 };
 
 class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
@@ -84,7 +133,7 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   struct Pending {
     enum class Kind : u8 { None, Link, Lookup } kind = Kind::None;
     u32 number = 0;
-    bool is_single = false;  ///< See BlockKey.
+    BlockVariant variant;
   };
 
   u64& word(Word which) { return cpu_.engine_area.words[static_cast<size_t>(which)]; }
@@ -106,15 +155,20 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   u64 second_page(LinearAddr address, Mode mode);
   bool is_hot(cpu::Block& block);
   enum class Kind : u8 { Block, Single, Trace, UnrolledTrace };
-  TranslatedBlock* translate(const cpu::Block& block, Mode mode, Kind kind);
+  TranslatedBlock* translate(const cpu::Block& block, Mode mode, BlockVariant variant);
   TranslatedBlock* translate(const Trace& trace, Mode mode, Kind kind);
+  static u64 hot_key(u64 physical, u16 context) { return physical ^ u64{context} << 48; }
   void make_anew(TranslatedBlock& block);
   void unroll(TranslatedBlock& loop);
   void improve(TranslatedBlock& trace);
+  void follow_call(TranslatedBlock& call);
+  bool may_note_anew(const TranslatedBlock& trace);
+  bool misses_guards(const TranslatedBlock& trace, u64 runs);
   void sample();
   bool note(const cpu::Block& block, u64 rip);
   bool trace_goes_on(Mode mode, LinearAddr page);
-  void record_trace(Mode mode);
+  bool passes_last(Mode mode);
+  void record_trace(Mode mode, u16 context);
   u64 prepare(const TranslatedBlock& block, Mode mode);
   void enter(const TranslatedBlock& block, Mode mode);
   void after_exit();
@@ -151,6 +205,7 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   cpu::Interpreter interpreter_;
   CodeCache cache_;
   BlockTable blocks_;
+  CallContexts contexts_;
   const HostFlags host_flags_;
   TranslatorStatistics statistics_;
   asmjit::CodeHolder holder_;
@@ -196,9 +251,17 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   std::vector<u32> sampled_;           // Numbers of traces that samples found since they were looked at.
   u64 sites_checked_at_ = 0;
   std::unordered_set<u64> splitting_;  // By physical address: blocks whose groups straddled pages.
-  std::unordered_set<u64> hot_;             // By physical address: to become traces.
+  std::unordered_set<u64> hot_;             // By hot_key: to become traces.
   std::unordered_map<u64, u32> renoted_;    // By physical address: how often a trace was noted once more.
+  /// By hot_key: when a trace may be noted anew because targets are others by now, in retired instructions.
+  struct NextNote {
+    u64 at = 0;
+    u64 wait = 0;
+  };
+  std::unordered_map<u64, NextNote> next_notes_;
+  unsigned next_guard_counter_ = 0;
   Trace trace_;                             // Being translated.
+  Activations activations_;                 // On its way.
 };
 
 }  // namespace doppel::jit

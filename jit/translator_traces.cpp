@@ -8,15 +8,22 @@
 
 #include <algorithm>
 
+#include <Zydis/Zydis.h>
+
 #include "jit/translator_impl.h"
 
 namespace doppel::jit {
 namespace {
 
-/// Conditional branches that a trace may go on behind.
+/// Transfers of control that a trace may go on behind.
 constexpr size_t kMostSideExits = 16;
 constexpr size_t kMostRounds = 8;
 constexpr u32 kMostRenoted = 3;
+/// Instructions until a trace that goes into a call's target is noted anew because the call has another by now.
+constexpr u64 kShortestWait = 2'000'000;
+constexpr u64 kLongestWait = 32'000'000;
+/// A trace has too many other targets if it meets one in so many runs.
+constexpr u64 kRunsForOneGuardMiss = 4;
 /// Hot places remembered: a bound, not a tuning.
 constexpr size_t kMostHot = 100'000;
 
@@ -25,7 +32,7 @@ constexpr size_t kMostHot = 100'000;
 /// Forgets a block; when the guest comes there again, it becomes a trace.
 void Translator::Impl::make_anew(TranslatedBlock& block) {
   if (hot_.size() >= kMostHot) hot_.clear();
-  hot_.insert(block.key.physical);
+  hot_.insert(hot_key(block.key.physical, block.key.variant.context));
   blocks_.kill(block);
 }
 
@@ -62,11 +69,44 @@ void Translator::Impl::improve(TranslatedBlock& trace) {
   if (trace.may_unroll) unroll(trace);
 }
 
+/// `call` runs where a trace that begins with the same indirect call finds another target than was noted. If that
+/// is so often, the trace is noted anew.
+void Translator::Impl::follow_call(TranslatedBlock& call) {
+  if (++call.heat < options_.hot_samples) return;
+  call.heat = 0;
+  BlockKey key = call.key;
+  key.variant.is_single = false;
+  TranslatedBlock* const trace = blocks_.find(key);
+  if (trace == nullptr || !trace->is_trace) return;
+  if (may_note_anew(*trace)) make_anew(*trace);
+}
+
+/// Each time it must wait longer: some targets are others each time.
+bool Translator::Impl::may_note_anew(const TranslatedBlock& trace) {
+  if (next_notes_.size() >= kMostHot) next_notes_.clear();
+  NextNote& next = next_notes_[hot_key(trace.key.physical, trace.key.variant.context)];
+  if (cpu_.state.retired < next.at) return false;
+  next.wait = std::clamp(2 * next.wait, kShortestWait, kLongestWait);
+  next.at = cpu_.state.retired + next.wait;
+  return true;
+}
+
+/// Programs sort by one order, then by another: what was noted of calls grows old.
+bool Translator::Impl::misses_guards(const TranslatedBlock& trace, u64 runs) {
+  if (!trace.code.has_guards) return false;
+  u64& misses = (&word(Word::GuardMisses))[trace.guard_counter];
+  const bool are_many = misses > std::max<u64>(runs / kRunsForOneGuardMiss, kFewMisses);
+  misses /= 2;
+  return are_many && may_note_anew(trace);
+}
+
 /// The budget ran out before its time.
 void Translator::Impl::sample() {
   TranslatedBlock* const block = blocks_.by_number(static_cast<u32>(word(Word::LinkNumber)));
   const bool is_inside = block != nullptr && block->key.rip != cpu_.state.rip();
-  if (block != nullptr && !block->is_straddling() && !block->key.is_single) {
+  if (block != nullptr && block->key.variant.is_single) {
+    follow_call(*block);
+  } else if (block != nullptr && !block->is_straddling()) {
     ++block->heat;
     if (block->is_trace) {
       if (block->heat == 1) sampled_.push_back(block->number);
@@ -86,13 +126,23 @@ void Translator::Impl::sample() {
 bool Translator::Impl::note(const cpu::Block& block, u64 rip) {
   u64 physical = block.physical;
   for (const cpu::Instruction& insn : block.instructions) {
-    const bool is_back = !trace_.instructions.empty() && rip == trace_.rip;
+    const bool is_back = !trace_.instructions.empty() && rip == trace_.rip && activations_.is_outermost();
     if (is_back || trace_.instructions.size() == kMaxBlockInstructions) return false;
     trace_.add(insn, rip, physical);
     rip += insn.length;
     physical += insn.length;
   }
+  activations_.note_instructions(trace_.instructions.size());
   return true;
+}
+
+/// Whether the trace may go on behind its last instruction, which has run.
+bool Translator::Impl::passes_last(Mode mode) {
+  const cpu::Instruction& last = trace_.instructions.back();
+  if (!last.ends_block) return true;
+  if (!may_be_passed_by(last, mode)) return false;
+  if (last.mnemonic == ZYDIS_MNEMONIC_CALL) return activations_.call(mode.mask_code(trace_.rips.back() + last.length));
+  return last.mnemonic != ZYDIS_MNEMONIC_RET || activations_.come_back(cpu_.state.rip());
 }
 
 /// Whether the interpreter, which has run what was noted last, stands where the trace may go on.
@@ -101,21 +151,23 @@ bool Translator::Impl::trace_goes_on(Mode mode, LinearAddr page) {
   const bool has_news = cpu_.attention || state.halted || state.shutdown || state.interrupt_shadow ||
                         cpu_.needs_slow_mode() || (cpu_.intr() && cpu_.interrupts_enabled());
   if (has_news || Mode::of(cpu_).key() != mode.key()) return false;
-  const cpu::Instruction& last = trace_.instructions.back();
-  if (last.ends_block && !may_be_passed_by(last, mode)) return false;
-  const auto& rips = trace_.rips;
+  if (!passes_last(mode)) return false;
+  trace_.closes = state.rip() == trace_.rip && activations_.is_outermost();
   // A loop inside is a trace of its own.
-  if (std::find(rips.begin(), rips.end(), state.rip()) != rips.end()) return false;
+  for (size_t i = 0; i < trace_.rips.size(); ++i) {
+    if (trace_.rips[i] == state.rip() && activations_.is_present(i)) return false;
+  }
   return linear_rip(mode).page() == page;
 }
 
 /// Runs on from the hot place where the guest is, and translates the way it takes.
-void Translator::Impl::record_trace(Mode mode) {
+void Translator::Impl::record_trace(Mode mode, u16 context) {
   const CpuState& state = cpu_.state;
   const LinearAddr page = linear_rip(mode).page();
   const u64 changes = outside_events();
   const u64 generation = cpu_.mmu.generation();
-  trace_.begin(state.rip());
+  trace_.begin(state.rip(), context);
+  activations_.begin(contexts_.calls_of(context));
   size_t branches = 0;
   bool is_whole = true;
   bool is_open = true;
@@ -133,7 +185,7 @@ void Translator::Impl::record_trace(Mode mode) {
     ++branches;
   } while (is_whole && is_open && branches < kMostSideExits && remaining() != 0 && trace_goes_on(mode, page));
   if (trace_.instructions.empty()) return;
-  hot_.erase(trace_.physical);
+  hot_.erase(hot_key(trace_.physical, context));
   if (is_whole) translate(trace_, mode, Kind::Trace);
 }
 

@@ -184,7 +184,7 @@ void BlockGenerator::fill() {
       case 0: case 1: case 2: forward_branch(); break;
       case 3: case 4: loop(); break;
       case 5: call_procedure(); break;
-      case 6: call_over(); break;
+      case 6: random_.one_in(2) ? call_over() : loop_of_calls(); break;
       case 7: case 8: push_pop(); break;
       case 9: case 10: indirect(); break;
       case 11: unbalanced(); break;

@@ -45,6 +45,8 @@ class BlockGenerator {
   void noise();
   void forward_branch();
   void loop();
+  void count_down(u8 counter, int head);
+  void loop_of_calls();
   void call_procedure();
   void call_over();
   void push_pop();
@@ -55,6 +57,8 @@ class BlockGenerator {
   void change_code_by_string();
   void load_immediate(u8 reg, u32 value);
   void load_address(u8 reg, int target, i64 addend);
+  void load_one_of_two(u8 reg, int other);
+  void call_register(u8 reg, bool call);
   void near_branch(std::initializer_list<u64> opcode, int target);
   void short_branch(u8 opcode, int target);
   void ret();

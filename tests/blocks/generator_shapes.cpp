@@ -91,6 +91,11 @@ void BlockGenerator::loop() {
   const int head = next_id_[section_];
   for (u64 n = 1 + random_.below(4); n > 0; --n) instruction();
   if (counter == RCX && random_.one_in(2)) return short_branch(0xe2, head);
+  count_down(counter, head);
+}
+
+/// Two items.
+void BlockGenerator::count_down(u8 counter, int head) {
   // DEC r, or SUB r, 1: the one leaves CF alone.
   const u64 rm = counter & 7;
   if (random_.one_in(2)) {
@@ -121,6 +126,36 @@ void BlockGenerator::call_over() {
   near_branch({0xe8}, start + 2);
   short_branch(0xeb, start + 3 + inside);
   for (int i = 0; i < inside; ++i) instruction();
+  if (random_.one_in(4)) add({0xc2, random_.below(3) * 8, 0});
+  else ret();
+}
+
+/// A procedure that a loop calls, directly or through a register that may hold one of two addresses; with a branch inside.
+void BlockGenerator::loop_of_calls() {
+  const u8 counter = free_register();
+  load_immediate(counter, static_cast<u32>(2 + random_.below(30)));
+  const int head = next_id_[section_];
+  if (random_.one_in(2)) instruction();
+  const bool is_direct = random_.one_in(2);
+  const bool has_two = !is_direct && !bits16() && random_.one_in(2);
+  const int after = static_cast<int>(random_.below(3));
+  const int loads = is_direct ? 0 : has_two ? 3 : 1;
+  const int procedure = next_id_[section_] + loads + 1 + after + 3;
+  if (is_direct) {
+    near_branch({0xe8}, procedure);
+  } else {
+    const u8 reg = free_register();
+    load_address(reg, procedure, 0);
+    if (has_two) load_one_of_two(reg, procedure + 1);
+    call_register(reg, true);
+  }
+  for (int i = 0; i < after; ++i) instruction();
+  count_down(counter, head);
+  const int inside = 1 + static_cast<int>(random_.below(3));
+  short_branch(0xeb, procedure + inside + 2);
+  instruction();
+  short_branch(static_cast<u8>(0x70 + random_.below(16)), procedure + inside + 1);
+  for (int i = 1; i < inside; ++i) instruction();
   if (random_.one_in(4)) add({0xc2, random_.below(3) * 8, 0});
   else ret();
 }
@@ -163,11 +198,27 @@ void BlockGenerator::load_address(u8 reg, int target, i64 addend) {
   block_.items.push_back(std::move(item));
 }
 
+/// `reg` holds a target: another one, by a flag. Two items.
+void BlockGenerator::load_one_of_two(u8 reg, int other) {
+  const u8 second = free_register();
+  load_address(second, other, 0);
+  const u64 cmov = 0x40 | random_.below(16);
+  const u64 modrm = 0xc0 | (reg & 7u) << 3 | (second & 7u);
+  if (bits64()) add({u64{0x48} | (reg >> 3) << 2 | second >> 3, 0x0f, cmov, modrm});
+  else add({0x0f, cmov, modrm});
+}
+
+/// CALL, or JMP.
+void BlockGenerator::call_register(u8 reg, bool call) {
+  const u64 modrm = (call ? u64{0xd0} : u64{0xe0}) | (reg & 7);
+  if (reg >= 8) add({0x41, 0xff, modrm});
+  else if (roles_.wide) add({0x66, 0xff, modrm});
+  else add({0xff, modrm});
+}
+
 void BlockGenerator::indirect() {
   const u8 reg = free_register();
   const bool call = random_.one_in(3);
-  const u64 modrm = (call ? u64{0xd0} : u64{0xe0}) | (reg & 7);
-  const u64 rex = reg >> 3;
   // To an instruction further on, sometimes through the page's other address, sometimes to the procedure.
   const bool away = random_.one_in(4);
   if (away) has_procedure_ = true;
@@ -175,29 +226,18 @@ void BlockGenerator::indirect() {
   const int target = away ? kOtherSectionIds : next_id_[section_] + 2 + inside + (random_.one_in(3) ? 1 : 0);
   const i64 addend = !away && block_.setting != Setting::Real && random_.one_in(6) ? static_cast<i64>(kAliasPage) : 0;
   load_address(reg, target, addend);
-  if (random_.one_in(4) && !bits16()) {
-    // One of two targets, by a flag.
-    const u8 second = free_register();
-    load_address(second, target + 1, 0);
-    const u64 cmov = 0x40 | random_.below(16);
-    if (bits64()) add({0x48 | rex << 2 | second >> 3, 0x0f, cmov, 0xc0 | (reg & 7u) << 3 | (second & 7u)});
-    else add({0x0f, cmov, 0xc0 | (reg & 7u) << 3 | (second & 7u)});
-  }
+  if (random_.one_in(4) && !bits16()) load_one_of_two(reg, target + 1);
   switch (random_.below(4)) {
     case 0:
       // Through the stack.
-      if (rex != 0) add({0x41, u64{0x50} | (reg & 7)});
+      if (reg >= 8) add({0x41, u64{0x50} | (reg & 7)});
       else if (roles_.wide) add({0x66, u64{0x50} | reg});
       else add({u64{0x50} | reg});
       if (random_.one_in(2)) ret();
       else if (bits64()) add({0xff, call ? 0x14u : 0x24u, 0x24});
       else ret();
       break;
-    default:
-      if (rex != 0) add({0x41, 0xff, modrm});
-      else if (roles_.wide) add({0x66, 0xff, modrm});
-      else add({0xff, modrm});
-      break;
+    default: call_register(reg, call); break;
   }
   for (int i = 0; i < inside; ++i) instruction();
 }

@@ -85,7 +85,7 @@ TEST_CASE("block_table: a link leads to its target until the target dies, then a
   CHECK(from.targets[0] == &to);
   REQUIRE(to.incoming.size() == 1);
   rig.table.kill(to);
-  CHECK(rig.target(from, 0) == u32{from.code.links[0].cold});
+  CHECK(rig.target(from, 0) == from.code.links[0].cold());
   CHECK(from.targets[0] == nullptr);
   CHECK_FALSE(to.is_alive);
   CHECK_FALSE(rig.finds(to));
@@ -99,7 +99,7 @@ TEST_CASE("block_table: who still runs in a dead block must ask where to go") {
   TranslatedBlock& to = rig.add(0x2000);
   rig.table.link(from, 1, to, to.code.begin);
   rig.table.kill(from);
-  CHECK(rig.target(from, 1) == u32{from.code.links[1].cold});
+  CHECK(rig.target(from, 1) == from.code.links[1].cold());
   CHECK(to.incoming.empty());
   CHECK(rig.finds(to));
   rig.table.kill(to);  // Nothing of `from` is touched any more.
@@ -114,8 +114,8 @@ TEST_CASE("block_table: a block linked to itself dies once") {
   rig.table.kill(block);
   rig.table.kill(block);
   CHECK(rig.dead.size() == 1);
-  CHECK(rig.target(block, 0) == u32{block.code.links[0].cold});
-  CHECK(rig.target(block, 1) == u32{block.code.links[1].cold});
+  CHECK(rig.target(block, 0) == block.code.links[0].cold());
+  CHECK(rig.target(block, 1) == block.code.links[1].cold());
 }
 
 TEST_CASE("block_table: a link is made once, and only where there is one") {
@@ -163,7 +163,7 @@ TEST_CASE("block_table: freeing a region ends the blocks in it and unlinks the o
   rig.table.free_region(0);
   CHECK(rig.table.live() == 1);
   CHECK(rig.table.by_number(old_number) == nullptr);
-  CHECK(rig.target(young, 0) == u32{young.code.links[0].cold});
+  CHECK(rig.target(young, 0) == young.code.links[0].cold());
   CHECK(young.incoming.empty());
   CHECK(rig.finds(young));
   CHECK(rig.table.on_page(1) == nullptr);

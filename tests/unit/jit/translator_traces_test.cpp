@@ -1,6 +1,6 @@
 // Traces: what runs much, translated along the way it takes.
 
-#include "tests/unit/jit/twins.h"
+#include "tests/unit/jit/traced.h"
 
 namespace doppel::jit {
 namespace {
@@ -8,41 +8,6 @@ namespace {
 using namespace asmjit::x86;
 using cpu::ExitReason;
 using test::TestCpu;
-
-constexpr u64 kCode = TestCpu::kCode;
-constexpr u64 kData = 0x20'0000;
-
-/// What is met once again is a trace, and a loop that is met a few times more is unrolled.
-TranslatorOptions tracing() {
-  TranslatorOptions options = eager();
-  options.sample_interval = 100;
-  options.hot_samples = 1;
-  options.unroll_samples = 4;
-  return options;
-}
-
-/// Runs `write`'s code on both engines and compares them after each stretch.
-class Traced {
- public:
-  template <class Write>
-  explicit Traced(Write write) : twins(tracing()) {
-    twins.both([](TestCpu& test) {
-      test.enter_long();
-      allow_vectors(test);
-      test.state().gpr[RBX] = kData;
-    });
-    twins.put(kCode, code64(kCode, write));
-  }
-  void run_in_stretches() {
-    for (const u64 budget : {1u, 100u, 1000u, 77u, 333u, 20'000u, 1u, 2u, 3u, 65u, 129u, 9'999u}) {
-      CAPTURE(budget);
-      REQUIRE(twins.run(budget) == ExitReason::BudgetSpent);
-      CHECK_SAME(twins);
-    }
-    CHECK(twins.statistics().traces > 0);
-  }
-  Twins twins;
-};
 
 TEST_CASE("translator: a loop becomes a trace and stays exact") {
   Traced traced([](Assembler& a) {
