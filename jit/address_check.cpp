@@ -207,12 +207,12 @@ void Emitter::emit_miss(const Miss& miss) {
   if (miss.site != 0) {
     a_.mov(x86::r13d, miss.site);
     a_.mov(x86::ecx, miss.info.pack());
-    a_.long_().call(stubs_.site[static_cast<size_t>(request_->mode.privilege())][miss.info.write]);
+    a_.call_far(base_, stubs_.site[static_cast<size_t>(request_->mode.privilege())][miss.info.write]);
     emit_jump_to(miss.hit);
   } else {
     a_.mov(x86::ecx, miss.info.pack());
   }
-  a_.long_().call(stubs_.miss);
+  a_.call_far(base_, stubs_.miss);
   emit_jump_to(miss.retry);
   tail_jumps_.push_back({jump_placeholder(), miss.place});
   // For stores, this once, r13 is what is to be added.

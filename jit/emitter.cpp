@@ -34,19 +34,19 @@ void Emitter::load_guest(const Gpq& to, unsigned guest) {
 
 u32 Emitter::jump_placeholder() {
   const u8 bytes[] = {0xe9, 0, 0, 0, 0};
-  a_.embed(bytes, sizeof bytes);
+  a_.put_bytes(bytes, sizeof bytes);
   return here() - 4;
 }
 
 u32 Emitter::call_placeholder() {
   const u8 bytes[] = {0xe8, 0, 0, 0, 0};
-  a_.embed(bytes, sizeof bytes);
+  a_.put_bytes(bytes, sizeof bytes);
   return here() - 4;
 }
 
 u32 Emitter::jump_if_placeholder(unsigned condition) {
   const u8 bytes[] = {0x0f, static_cast<u8>(0x80 | condition), 0, 0, 0, 0};
-  a_.embed(bytes, sizeof bytes);
+  a_.put_bytes(bytes, sizeof bytes);
   return here() - 4;
 }
 
@@ -55,7 +55,7 @@ void Emitter::patch_here(u32 displacement_at) {
   std::memcpy(a_.bufferData() + displacement_at, &distance, sizeof distance);
 }
 
-void Emitter::emit_jump_to(u32 offset) { a_.long_().jmp(base_ + offset); }
+void Emitter::emit_jump_to(u32 offset) { a_.jump_far(base_, base_ + offset); }
 
 void Emitter::compare_target(u64 value) {
   if (request_->mode.code_bytes() != 8) {
@@ -226,7 +226,7 @@ void Emitter::emit_entries() {
   const EmitRequest& r = *request_;
   out_.indirect_entry = here();
   compare_target(r.rip);
-  unless_rcx_zero([&] { a_.long_().jmp(stubs_.exit_lookup); });
+  unless_rcx_zero([&] { a_.jump_far(base_, stubs_.exit_lookup); });
   out_.page_entry = here();
   emit_page_check(r.linear, r.fetch_id);
   out_.linked_entry = here();
@@ -241,7 +241,7 @@ void Emitter::emit_page_check(LinearAddr address, u32 fetch_id) {
   a_.lea(x86::rcx, ptr(x86::rcx, -static_cast<i32>(fetch_id)));
   unless_rcx_zero([&] {
     set(x86::r14, request_->rip);
-    a_.long_().jmp(stubs_.exit_lookup);
+    a_.jump_far(base_, stubs_.exit_lookup);
   });
 }
 
@@ -356,7 +356,7 @@ void Emitter::emit_tail(size_t place) {
   const int left = static_cast<int>(request_->plan.instructions.size() - i);
   const i8 not_retired = static_cast<i8>(tail.is_charged ? left : -static_cast<int>(i));
   a_.mov(x86::ecx, ExitInfo{ExitInfo::Kind::Interpret, not_retired, tail.clear_adjust}.pack());
-  a_.long_().jmp(stubs_.exit);
+  a_.jump_far(base_, stubs_.exit);
 }
 
 /// What the branch passes by has been charged for.
@@ -435,7 +435,7 @@ void Emitter::emit_cold() {
     leave_homes();
     const i8 left = static_cast<i8>(request_->plan.instructions.size() - i);
     a_.mov(x86::ecx, ExitInfo{ExitInfo::Kind::Budget, left, tail.clear_adjust}.pack());
-    a_.long_().jmp(stubs_.exit);
+    a_.jump_far(base_, stubs_.exit);
   }
   emit_side_exits();
   emit_splits();
@@ -446,7 +446,7 @@ void Emitter::emit_cold() {
     const u32 number = request_->block_number * kLinksPerBlock + static_cast<u32>(out_.links.size());
     a_.mov(x86::dword_ptr(x86::r15, word_offset(Word::LinkNumber)), number);
     a_.mov(x86::ecx, ExitInfo{ExitInfo::Kind::Link}.pack());
-    a_.long_().jmp(stubs_.exit);
+    a_.jump_far(base_, stubs_.exit);
     out_.links.push_back({link.jump, cold - link.jump, link.variant.is_single, link.variant.context, link.target});
   }
 }

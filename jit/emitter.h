@@ -25,6 +25,7 @@
 #include "jit/block_plan.h"
 #include "jit/call_contexts.h"
 #include "jit/home_choice.h"
+#include "jit/host_assembler.h"
 #include "jit/host_flags.h"
 #include "jit/layout.h"
 #include "jit/operand_setup.h"
@@ -116,7 +117,7 @@ struct EmitRequest {
 
 class Emitter {
  public:
-  Emitter(asmjit::x86::Assembler& a, u64 base_address, const Stubs& stubs, const HostFlags& host_flags,
+  Emitter(HostAssembler& a, u64 base_address, const Stubs& stubs, const HostFlags& host_flags,
           CallContexts& contexts)
       : a_(a), base_(base_address), stubs_(stubs), host_flags_(host_flags), contexts_(contexts) {}
 
@@ -173,7 +174,7 @@ class Emitter {
   template <class Between>
   void unless_rcx_zero(Between between) {
     const u8 bytes[] = {0xe3, 0};
-    a_.embed(bytes, sizeof bytes);
+    a_.put_bytes(bytes, sizeof bytes);
     const u32 from = here();
     between();
     a_.bufferData()[from - 1] = static_cast<u8>(here() - from);
@@ -333,7 +334,7 @@ class Emitter {
     bool is_guard = false;
   };
 
-  asmjit::x86::Assembler& a_;
+  HostAssembler& a_;
   const u64 base_;
   const Stubs& stubs_;
   const HostFlags& host_flags_;

@@ -136,7 +136,7 @@ void Emitter::emit_flags_again(size_t source) {
     case ZYDIS_MNEMONIC_TEST:
     case ZYDIS_MNEMONIC_CMP: {
       const std::optional<OperandSetup> setup = set_up_operands(insn, home_);
-      a_.embed(setup->bytes, setup->size);
+      a_.put_bytes(setup->bytes, setup->size);
       return;
     }
     case ZYDIS_MNEMONIC_ADD:

@@ -60,13 +60,9 @@ struct Encoding {
   }
 };
 
-inline u8* put_modrm(const Encoding& e, u8* out) {
-  const u8 reg = static_cast<u8>((e.reg & 7) << 3);
-  if (e.memory == nullptr) {
-    *out++ = static_cast<u8>(0xc0 | reg | (e.rm & 7));
-    return out;
-  }
-  const HostMemory& m = *e.memory;
+/// ModRM, SIB and displacement. `number` stands in ModRM.reg.
+inline u8* put_memory(u8 number, const HostMemory& m, u8* out) {
+  const u8 reg = static_cast<u8>((number & 7) << 3);
   const u8 base = m.base & 7;
   // Without a displacement, base 101 means none and RIP; base 100 means that a SIB byte follows.
   // @source Intel SDM Vol. 2A, "Addressing-Mode Encoding of ModR/M and SIB Bytes" (2.1.5)
@@ -84,6 +80,12 @@ inline u8* put_modrm(const Encoding& e, u8* out) {
     std::memcpy(out, &m.displacement, 4);
     out += 4;
   }
+  return out;
+}
+
+inline u8* put_modrm(const Encoding& e, u8* out) {
+  if (e.memory != nullptr) return put_memory(e.reg, *e.memory, out);
+  *out++ = static_cast<u8>(0xc0 | (e.reg & 7) << 3 | (e.rm & 7));
   return out;
 }
 

@@ -213,7 +213,7 @@ void Emitter::emit_guard(size_t i, u64 target) {
 void Emitter::emit_return_site(u64 rip) {
   compare_target(rip);
   const u64 elsewhere = request_->mode.flat_code() ? stubs_.lookup[request_->table] : stubs_.exit_lookup;
-  unless_rcx_zero([&] { a_.long_().jmp(elsewhere); });
+  unless_rcx_zero([&] { a_.jump_far(base_, elsewhere); });
   emit_link(rip);
 }
 

@@ -86,7 +86,7 @@ void Emitter::emit_with_operands(size_t i, OperandSetup& setup, const std::optio
     const bool is_store = (insn.memory_access & cpu::memory_access::kWrite) != 0;
     note_site(is_store);
   }
-  a_.embed(setup.bytes, setup.size);
+  a_.put_bytes(setup.bytes, setup.size);
   const bool may_fault = is_division(insn) || (memory.has_value() && uses_vectors(insn));
   if (may_fault) draft_.faults.push_back({at, static_cast<u32>(place_of(i))});
   for (const OperandSetup::Passage& passage : setup.passages) {

@@ -209,7 +209,7 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   const HostFlags host_flags_;
   TranslatorStatistics statistics_;
   asmjit::CodeHolder holder_;
-  asmjit::x86::Assembler assembler_;
+  HostAssembler assembler_;
   Stubs stubs_;
   std::unique_ptr<Emitter> emitter_;
   u8* return_stack_ = nullptr;
