@@ -123,8 +123,7 @@ void Emitter::emit_site_check(size_t i, MissInfo info, bool folds, Miss& miss) {
   u16& next = next_site_[privilege][info.write];
   const u16 number = static_cast<u16>(2 * next + info.write);
   next = static_cast<u16>((next + 1) % (mmu::ShadowTlb::kSites / 2));
-  const u64 address = request_->linear.value + (request_->plan.instructions[i].rip - request_->rip);
-  draft_.tlb_sites.push_back({number, static_cast<u16>(address & kPageOffsetMask)});
+  draft_.tlb_sites.push_back({number, static_cast<u16>(i)});
   miss.site = tlb_.sites + static_cast<i32>(number * sizeof(mmu::ShadowTlb::Site));
   a_.mov(x86::r13, ptr(x86::r15, miss.site));
   const Mem added = miss.is_direct ? ptr(x86::r13, x86::gpq(home_[form.base]), 0, static_cast<i32>(form.displacement))

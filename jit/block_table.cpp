@@ -51,9 +51,8 @@ TranslatedBlock& BlockTable::insert(std::unique_ptr<TranslatedBlock> block) {
     }
   }
   put(inserted);
-  join_page(inserted, inserted.key.physical >> kPageShift);
+  for (const u64 page : inserted.pages()) join_page(inserted, page);
   if (inserted.is_straddling()) {
-    join_page(inserted, inserted.key.second_page >> kPageShift);
     straddling_.insert(straddling_key(inserted.key.physical, Mode(inserted.key.mode)));
   }
   regions_[cache_.region_of(inserted.code.begin)].push_back(std::move(block));
@@ -95,9 +94,8 @@ void BlockTable::kill(TranslatedBlock& block) {
     block.targets[i] = nullptr;
   }
   remove(block);
-  leave_page(block, block.key.physical >> kPageShift);
+  for (const u64 page : block.pages()) leave_page(block, page);
   if (block.is_straddling()) {
-    leave_page(block, block.key.second_page >> kPageShift);
     straddling_.erase(straddling_.find(straddling_key(block.key.physical, Mode(block.key.mode))));
   }
 }

@@ -167,6 +167,7 @@ void Emitter::emit_body() {
     draft_.instruction_offsets.push_back(here() - out_.begin);
     at_hand_ = i;
     is_suspect_ = false;
+    emit_page_entry(i);
     TailState& tail = tail_states_[place_of(i)];
     tail = {now_.adjust_is_stale, i >= charge_at_, now_.x87_note, {}};
     if (now_.flags_are_spoilt) tail.flags_of = now_.flag_source;
@@ -234,11 +235,30 @@ void Emitter::emit_entries() {
   if (r.second_fetch_id != 0) emit_page_check(r.linear.page() + kPageSize, r.second_fetch_id);
 }
 
-/// Goes on if the page behind `address` is the one that the block was made from.
-void Emitter::emit_page_check(LinearAddr address, u32 fetch_id) {
+/// rcx = 0 exactly if the page behind `address` is the one that the block was made from.
+void Emitter::compare_page(LinearAddr address, u32 fetch_id) {
   const i32 slot = static_cast<i32>(mmu::ShadowTlb::fetch_slot(address) * sizeof(u32));
   a_.mov(x86::ecx, x86::dword_ptr(x86::r15, tlb_.fetch_ids + slot));
   a_.lea(x86::rcx, ptr(x86::rcx, -static_cast<i32>(fetch_id)));
+}
+
+const EmitRequest::PageCheck* Emitter::page_check_at(size_t i) const {
+  const auto& checks = request_->page_checks;
+  const auto found = std::find_if(checks.begin(), checks.end(), [&](const EmitRequest::PageCheck& check) { return check.instruction == i; });
+  return found == checks.end() ? nullptr : &*found;
+}
+
+/// Once a run: whatever changes the meaning of an address leaves translated code first.
+void Emitter::emit_page_entry(size_t i) {
+  const EmitRequest::PageCheck* const check = page_check_at(i);
+  if (check == nullptr || in_loop_) return;
+  compare_page(check->page, check->fetch_id);
+  unless_rcx_zero([&] { side_exits_.push_back({jump_placeholder(), i, request_->plan.instructions[i].rip, now_, true}); });
+  out_.has_guards = true;
+}
+
+void Emitter::emit_page_check(LinearAddr address, u32 fetch_id) {
+  compare_page(address, fetch_id);
   unless_rcx_zero([&] {
     set(x86::r14, request_->rip);
     a_.jump_far(base_, stubs_.exit_lookup);
@@ -254,6 +274,7 @@ void Emitter::choose_charge() {
   charge_spoils_ = false;
   const BlockPlan& plan = request_->plan;
   for (size_t i = 0; i < std::min(kNear, plan.instructions.size()); ++i) {
+    if (page_check_at(i) != nullptr) return;  // Who leaves there has been charged.
     if (!flags_are_seen_before(request_->block, plan, i, rflags::kArithmetic)) {
       charge_at_ = i;
       charge_spoils_ = true;

@@ -90,7 +90,7 @@ struct EmittedBlock {
   std::vector<u32> instruction_offsets;
   struct SiteUse {
     u16 number = 0;       ///< Of the ShadowTlb::Site,
-    u16 page_offset = 0;  ///< and where in its page the instruction is that uses it.
+    u16 instruction = 0;  ///< and which instruction uses it.
   };
   std::vector<SiteUse> tlb_sites;
 };
@@ -113,6 +113,13 @@ struct EmitRequest {
   bool loops = false;     ///< If it jumps back to its beginning, that is made fast.
   OpenCalls open_calls = {};  ///< Where it begins.
   unsigned guard_counter = 0;  ///< Of Word::GuardMisses, if it is a trace.
+  /// Before `instruction` the way enters another page: is it still what it was?
+  struct PageCheck {
+    u16 instruction = 0;
+    LinearAddr page;
+    u32 fetch_id = 0;
+  };
+  boost::container::static_vector<PageCheck, 4> page_checks = {};
 };
 
 class Emitter {
@@ -143,6 +150,9 @@ class Emitter {
   EmittedBlock finish();
   void emit_entries();
   void emit_page_check(LinearAddr address, u32 fetch_id);
+  void emit_page_entry(size_t i);
+  void compare_page(LinearAddr address, u32 fetch_id);
+  const EmitRequest::PageCheck* page_check_at(size_t i) const;
   void emit_body();
   void begin_loop();
   void choose_charge();

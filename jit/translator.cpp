@@ -344,7 +344,7 @@ void Translator::Impl::check_sites() {
       mmu::ShadowTlb::Site& site = table.sites[use.number];
       if (site.misses > allowed) {
         if (wandering_.size() >= kMostWandering) wandering_.clear();
-        wandering_.insert((trace->key.physical & kPageMask) | use.page_offset);
+        wandering_.insert(trace->trace_code->physical_of(use.instruction));
         is_concerned = true;
       }
       site.misses /= 2;
@@ -394,12 +394,10 @@ void Translator::Impl::make_room(size_t bytes) {
 /// Of blocks that are the interpreter's too it has asked already to be told of changes.
 void Translator::Impl::track(const TranslatedBlock& block) {
   if (!block.is_straddling() && !block.is_trace) return;
-  const auto track_part = [&](u64 page) {
+  for (const u64 page : block.pages()) {
     const TranslatedBlock::Part part = block.part_in(page);
     cpu_.mmu.memory().tracking().track_code(part.first, part.bytes);
-  };
-  track_part(block.key.physical >> kPageShift);
-  if (block.is_straddling()) track_part(block.key.second_page >> kPageShift);
+  }
 }
 
 void Translator::Impl::count(const TranslatedBlock& block, u64 ns) {
@@ -426,8 +424,11 @@ TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, Kind
   const CpuState& state = cpu_.state;
   // Offsets that run over the end of code are the interpreter's.
   const u64 code_end = mode.code64() ? ~u64{0} : mode.code_size() == cpu::CodeSize::Bits16 ? 0x1'0000 : 0x1'0000'0000;
-  const u64 size_bytes = trace.end - trace.first;
-  if (trace.rip - (trace.physical - trace.first) + size_bytes >= code_end) return nullptr;
+  u64 size_bytes = 0;
+  for (const TraceCode::Part& part : trace.code.parts) {
+    if (part.rip + part.end >= code_end) return nullptr;
+    size_bytes += u64{part.end} - part.begin;
+  }
   const i64 began = clock_ns();
   const size_t length = trace.instructions.size();
   const u64 code_base = mode.code64() ? 0 : state.segment(Seg::CS).base;
@@ -445,11 +446,11 @@ TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, Kind
   auto block = std::make_unique<TranslatedBlock>();
   block->key = {trace.physical, trace.rip, code_base, mode.key(), second, {kind == Kind::Single, trace.context}};
   block->count = static_cast<u16>(plan.instructions.size());
-  block->first = trace.first;
+  block->first = trace.physical;
   block->size_bytes = static_cast<u16>(size_bytes);
   block->has_groups = !plan.groups.empty() && !splits;
   block->is_trace = is_hot;
-  for (size_t i = 0; i < length && is_hot; ++i) block->offsets.push_back(static_cast<u16>(trace.physical_of(i) - trace.first));
+  if (is_hot) block->trace_code = std::make_unique<const TraceCode>(trace.code);
   block->table = table;
   const u32 number = blocks_.next_number();
   assembler_.setOffset(cache_.position());
@@ -460,6 +461,13 @@ TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, Kind
   request.block_number = number;
   for (size_t i = 0; i < length && is_hot; ++i) {
     if (!wandering_.contains(trace.physical_of(i))) request.remembers |= u64{1} << i;
+  }
+  for (size_t i = 0; i < length; ++i) {
+    // Parts are numbered in the order in which the way comes to them.
+    const u8 part = trace.code.places[i].part;
+    if (part != request.page_checks.size() + 1) continue;
+    const LinearAddr page = page_of(trace.code.parts[part], mode);
+    request.page_checks.push_back({static_cast<u16>(i), page, cpu_.mmu.fetch_id(page, PhysAddr(trace.code.parts[part].page << kPageShift))});
   }
   request.splits = splits;
   request.loops = is_hot;
@@ -546,23 +554,27 @@ void Translator::Impl::for_each_block_at(LinearAddr address, const std::function
 /// Decoded anew from memory.
 Trace Translator::Impl::guest_of(const TranslatedBlock& block) {
   const Mode mode(block.key.mode);
-  std::vector<u8> bytes(block.size_bytes + kLongestInstruction);
-  cpu_.mmu.memory().read_bytes(PhysAddr(block.first), {bytes.data(), block.part_in(block.first >> kPageShift).bytes});
-  if (block.is_straddling()) {
-    const TranslatedBlock::Part second = block.part_in(block.key.second_page >> kPageShift);
-    cpu_.mmu.memory().read_bytes(second.first, {bytes.data() + block.size_bytes - second.bytes, second.bytes});
-  }
   Trace guest;
   guest.begin(block.key.rip, block.key.variant.context);
   guest.closes = block.code.is_loop;
-  u64 next = block.first;
+  u64 rip = block.key.rip;
+  u64 physical = block.key.physical;
   for (size_t i = 0; i < block.count; ++i) {
-    const u64 physical = block.offsets.empty() ? next : block.first + block.offsets[i];
+    if (block.trace_code != nullptr) {
+      rip = block.trace_code->rip_of(i);
+      physical = block.trace_code->physical_of(i);
+    }
+    std::array<u8, kLongestInstruction> bytes{};
+    const u64 here = std::min(kLongestInstruction, kPageSize - (physical & kPageOffsetMask));
+    cpu_.mmu.memory().read_bytes(PhysAddr(physical), {bytes.data(), here});
+    if (block.is_straddling()) {
+      cpu_.mmu.memory().read_bytes(PhysAddr(block.key.second_page - 1), {bytes.data() + here, bytes.size() - here});
+    }
     cpu::Instruction insn;
-    (void)interpreter_.decoder().decode(mode.code_size(), (mode.decoder_key() & 4) != 0,
-                                        bytes.data() + (physical - block.first), kLongestInstruction, insn);
-    guest.add(insn, block.key.rip + (physical - block.key.physical), physical);
-    next = physical + insn.length;
+    (void)interpreter_.decoder().decode(mode.code_size(), (mode.decoder_key() & 4) != 0, bytes.data(), bytes.size(), insn);
+    guest.add(insn, rip, physical);
+    rip += insn.length;
+    physical += insn.length;
   }
   return guest;
 }

@@ -35,26 +35,25 @@ struct Trace {
   u64 physical = 0;  ///< and where it is.
   std::vector<cpu::Instruction> instructions;
   std::vector<u64> rips;
-  u64 first = 0;     ///< Lowest guest-physical byte; all lie in one page, but for one that straddles two.
-  u64 end = 0;
+  TraceCode code;
   u16 context = 0;   ///< See CallContexts.
   bool closes = false;  ///< The way was back at its beginning behind the last instruction.
 
   void begin(u64 at, u16 call_context) {
     instructions.clear();
     rips.clear();
+    code.clear();
     rip = at;
     context = call_context;
     closes = false;
   }
   void add(const cpu::Instruction& insn, u64 at, u64 insn_physical) {
-    if (instructions.empty()) physical = first = end = insn_physical;
+    if (instructions.empty()) physical = insn_physical;
     instructions.push_back(insn);
     rips.push_back(at);
-    first = std::min(first, insn_physical);
-    end = std::max(end, insn_physical + insn.length);
+    code.add(at, insn_physical, insn.length);
   }
-  u64 physical_of(size_t i) const { return physical + (rips[i] - rip); }
+  u64 physical_of(size_t i) const { return code.physical_of(i); }
   bool covers(u64 address) const {
     for (size_t i = 0; i < instructions.size(); ++i) {
       if (address - physical_of(i) < instructions[i].length) return true;
@@ -166,7 +165,11 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   bool misses_guards(const TranslatedBlock& trace, u64 runs);
   void sample();
   bool note(const cpu::Block& block, u64 rip);
-  bool trace_goes_on(Mode mode, LinearAddr page);
+  bool trace_goes_on(Mode mode);
+  bool may_enter_page(Mode mode) const;
+  LinearAddr page_of(const TraceCode::Part& part, Mode mode) const {
+    return LinearAddr(mode.code64() ? part.rip : (cpu_.state.segment(Seg::CS).base + part.rip) & 0xffff'ffff);
+  }
   bool passes_last(Mode mode);
   void record_trace(Mode mode, u16 context);
   u64 prepare(const TranslatedBlock& block, Mode mode);

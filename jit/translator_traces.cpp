@@ -146,7 +146,7 @@ bool Translator::Impl::passes_last(Mode mode) {
 }
 
 /// Whether the interpreter, which has run what was noted last, stands where the trace may go on.
-bool Translator::Impl::trace_goes_on(Mode mode, LinearAddr page) {
+bool Translator::Impl::trace_goes_on(Mode mode) {
   const CpuState& state = cpu_.state;
   const bool has_news = cpu_.attention || state.halted || state.shutdown || state.interrupt_shadow ||
                         cpu_.needs_slow_mode() || (cpu_.intr() && cpu_.interrupts_enabled());
@@ -157,13 +157,25 @@ bool Translator::Impl::trace_goes_on(Mode mode, LinearAddr page) {
   for (size_t i = 0; i < trace_.rips.size(); ++i) {
     if (trace_.rips[i] == state.rip() && activations_.is_present(i)) return false;
   }
-  return linear_rip(mode).page() == page;
+  return may_enter_page(mode);
+}
+
+/// The page where the guest stands is one of the trace's, or may become one: pages that meet in a slot of the fetch
+/// table would evict each other.
+bool Translator::Impl::may_enter_page(Mode mode) const {
+  const LinearAddr page = linear_rip(mode).page();
+  bool is_free = trace_.code.parts.size() < kMostPages;
+  for (const TraceCode::Part& part : trace_.code.parts) {
+    const LinearAddr other = page_of(part, mode);
+    if (other.value == page.value) return true;
+    if (mmu::ShadowTlb::fetch_slot(other) == mmu::ShadowTlb::fetch_slot(page)) is_free = false;
+  }
+  return is_free;
 }
 
 /// Runs on from the hot place where the guest is, and translates the way it takes.
 void Translator::Impl::record_trace(Mode mode, u16 context) {
   const CpuState& state = cpu_.state;
-  const LinearAddr page = linear_rip(mode).page();
   const u64 changes = outside_events();
   const u64 generation = cpu_.mmu.generation();
   trace_.begin(state.rip(), context);
@@ -183,7 +195,7 @@ void Translator::Impl::record_trace(Mode mode, u16 context) {
     // A fault retires its instruction, too, and leaves the block elsewhere.
     is_whole = state.retired - before == count && outside_events() == changes && cpu_.mmu.generation() == generation;
     ++branches;
-  } while (is_whole && is_open && branches < kMostSideExits && remaining() != 0 && trace_goes_on(mode, page));
+  } while (is_whole && is_open && branches < kMostSideExits && remaining() != 0 && trace_goes_on(mode));
   if (trace_.instructions.empty()) return;
   hot_.erase(hot_key(trace_.physical, context));
   if (is_whole) translate(trace_, mode, Kind::Trace);

@@ -90,6 +90,8 @@ void BlockGenerator::loop() {
   load_immediate(counter, static_cast<u32>(1 + random_.below(random_.one_in(4) ? 40 : 6)));
   const int head = next_id_[section_];
   for (u64 n = 1 + random_.below(4); n > 0; --n) instruction();
+  if (random_.one_in(4)) call_procedure();
+  if (is_kernel(block_.setting) && random_.one_in(12)) remap();
   if (counter == RCX && random_.one_in(2)) return short_branch(0xe2, head);
   count_down(counter, head);
 }

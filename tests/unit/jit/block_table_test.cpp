@@ -22,17 +22,19 @@ struct Rig {
     REQUIRE(cache.map(0).ok());
     table.set_death_hook([this](TranslatedBlock& block) { dead.push_back(block.number); });
   }
-  TranslatedBlock& add(u64 physical, u64 size = 16, u32 mode = 0, u64 second_page = 0) {
+  TranslatedBlock& add_trace(u64 physical, std::unique_ptr<const TraceCode> code) { return add(physical, 0, 0, 0, std::move(code)); }
+  TranslatedBlock& add(u64 physical, u64 size = 16, u32 mode = 0, u64 second_page = 0, std::unique_ptr<const TraceCode> code = nullptr) {
     if (!cache.has_room(kBlockBytes)) table.free_region(cache.next_region());
     auto block = std::make_unique<TranslatedBlock>();
     block->key = {physical, physical, 0, mode, second_page};
     block->size_bytes = static_cast<u16>(size);
     block->first = block->key.physical;
+    block->trace_code = std::move(code);
     const u32 begin = static_cast<u32>(cache.position());
     block->code.begin = begin;
     block->code.end = begin + static_cast<u32>(kBlockBytes);
-    block->code.links.push_back({begin + kPatch, begin + kCold, 0});
-    block->code.links.push_back({begin + kSecondPatch, begin + kSecondCold, 0});
+    block->code.links.push_back({begin + kPatch, kCold - kPatch});
+    block->code.links.push_back({begin + kSecondPatch, kSecondCold - kSecondPatch});
     cache.take(kBlockBytes);
     return table.insert(std::move(block));
   }
@@ -64,6 +66,12 @@ TEST_CASE("block_table: every part of the key counts") {
   CHECK(rig.table.find(key) == nullptr);
   key = block.key;
   key.second_page = 0x2001;
+  CHECK(rig.table.find(key) == nullptr);
+  key = block.key;
+  key.variant.is_single = true;
+  CHECK(rig.table.find(key) == nullptr);
+  key = block.key;
+  key.variant.context = 1;
   CHECK(rig.table.find(key) == nullptr);
 }
 
@@ -195,6 +203,33 @@ TEST_CASE("block_table: a block with an instruction in two pages is known by bot
   rig.table.kill(other);
   CHECK_FALSE(rig.table.has_straddling(0x1ffd, Mode(0)));
   CHECK(rig.table.on_page(1) == nullptr);
+}
+
+TEST_CASE("block_table: a trace is known by all its pages") {
+  Rig rig;
+  auto code = std::make_unique<TraceCode>();
+  code->add(0x1100, 0x1100, 4);
+  code->add(0x7ffe, 0x3ffe, 2);
+  code->add(0x1120, 0x1120, 3);
+  code->add(0x10f0, 0x10f0, 1);
+  code->add(0x9010, 0x3010, 5);  // The same physical page at another address.
+  REQUIRE(code->parts.size() == 3);
+  CHECK(code->rip_of(1) == 0x7ffe);
+  CHECK(code->physical_of(4) == 0x3010);
+  CHECK(code->physical_of(3) == 0x10f0);
+  TranslatedBlock& block = rig.add_trace(0x1100, std::move(code));
+  CHECK(block.pages().size() == 2);
+  const TranslatedBlock::Part first = block.part_in(1), second = block.part_in(3);
+  CHECK(first.first.value == 0x10f0);
+  CHECK(first.bytes == 0x33);
+  CHECK(second.first.value == 0x3010);
+  CHECK(second.bytes == 0x4000 - 0x3010);
+  CHECK(rig.table.on_page(1)->size() == 1);
+  CHECK(rig.table.on_page(3)->size() == 1);
+  CHECK(rig.table.kill_touched(3, 0, 0x10) == 0);
+  CHECK(rig.table.kill_touched(3, 0xfff, 0x1000) == 1);
+  CHECK(rig.table.on_page(1) == nullptr);
+  CHECK(rig.table.on_page(3) == nullptr);
 }
 
 TEST_CASE("block_table: a block in one page has all its bytes there") {

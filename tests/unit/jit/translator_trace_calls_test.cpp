@@ -226,6 +226,40 @@ TEST_CASE("translator: a store into a function that a trace has gone into") {
   CHECK(traced.twins.statistics().invalidated > 0);
 }
 
+TEST_CASE("translator: a trace goes into functions of other pages, and heeds stores to each") {
+  // Every 256 rounds the loop changes an immediate in one of the functions.
+  Traced traced([](Assembler& a) {
+    const asmjit::Label top = a.newLabel();
+    const u64 first = kCode + 0x1ff0, second = kCode + 0x3100;
+    a.mov(rsp, kData + 0x800);
+    a.bind(top);
+    a.call(first);
+    a.add(r14, rax);
+    a.call(second);
+    a.sub(r14, rax);
+    a.inc(ecx);
+    a.test(cl, cl);
+    a.jnz(top);
+    a.mov(rdi, second);
+    a.mov(byte_ptr(rdi, 1), ch);
+    a.jmp(top);
+  });
+  const auto function = [](Assembler& a) {
+    a.mov(eax, 5);
+    a.lea(rax, ptr(rax, rcx));
+    a.ret();
+  };
+  traced.twins.put(kCode + 0x1ff0, code64(kCode + 0x1ff0, function));
+  traced.twins.put(kCode + 0x3100, code64(kCode + 0x3100, function));
+  traced.run_in_stretches();
+  CHECK(traced.twins.statistics().invalidated > 0);
+  bool has_trace_in_three_pages = false;
+  traced.twins.subject.engine->for_each_block_at(LinearAddr(kCode + 0x3100), [&](const Listing& listing) {
+    has_trace_in_three_pages = has_trace_in_three_pages || listing.guest_rip >> kPageShift == kCode >> kPageShift;
+  });
+  CHECK(has_trace_in_three_pages);
+}
+
 TEST_CASE("translator: calls of 32-bit code in traces") {
   const auto write = [](Assembler& a) {
     const asmjit::Label top = a.newLabel(), function = a.newLabel(), even = a.newLabel();
