@@ -30,7 +30,6 @@ constexpr size_t kReturnStackBytes = 256 * 1024;
 constexpr u64 kColdInstructions = 40'000;
 /// Never translated: there is nothing to gain.
 constexpr u32 kHopeless = ~u32{0};
-constexpr u64 kLongestInstruction = 15;
 /// Instructions between two looks at the sites. A miss costs some 50 cycles, an index 3 to 8 at each access: a site that
 /// misses more often than once in so many times is given up, unless so few misses are nothing.
 constexpr u64 kSiteCheckInterval = 8'000'000;
@@ -419,6 +418,16 @@ TranslatedBlock* Translator::Impl::translate(const cpu::Block& cold, Mode mode, 
   return translate(trace_, mode, variant.is_single ? Kind::Single : Kind::Block);
 }
 
+/// Parts are numbered in the order in which the way comes to them. The first is asked after where the block begins.
+void Translator::Impl::add_page_checks(EmitRequest& request, const TraceCode& code, Mode mode) {
+  size_t at = 0;
+  for (size_t i = 1; i < code.parts.size(); ++i) {
+    while (code.places[at].part != i) ++at;
+    const LinearAddr page = page_of(code.parts[i], mode);
+    request.page_checks.push_back({static_cast<u16>(at), page, cpu_.mmu.fetch_id(page, PhysAddr(code.parts[i].page << kPageShift))});
+  }
+}
+
 TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, Kind kind) {
   const bool is_hot = kind == Kind::Trace || kind == Kind::UnrolledTrace;
   const CpuState& state = cpu_.state;
@@ -462,13 +471,7 @@ TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, Kind
   for (size_t i = 0; i < length && is_hot; ++i) {
     if (!wandering_.contains(trace.physical_of(i))) request.remembers |= u64{1} << i;
   }
-  for (size_t i = 0; i < length; ++i) {
-    // Parts are numbered in the order in which the way comes to them.
-    const u8 part = trace.code.places[i].part;
-    if (part != request.page_checks.size() + 1) continue;
-    const LinearAddr page = page_of(trace.code.parts[part], mode);
-    request.page_checks.push_back({static_cast<u16>(i), page, cpu_.mmu.fetch_id(page, PhysAddr(trace.code.parts[part].page << kPageShift))});
-  }
+  add_page_checks(request, trace.code, mode);
   request.splits = splits;
   request.loops = is_hot;
   request.open_calls = contexts_.calls_of(trace.context);
@@ -491,21 +494,6 @@ TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, Kind
   return &inserted;
 }
 
-/// Of the block that was emitted last.
-void Translator::Impl::check_block(const TranslatedBlock& block) {
-  VerifierRules rules;
-  rules.code_begin = cache_.address(0);
-  rules.code_end = cache_.address(cache_.size());
-  rules.is_entry = [this](u64 address) { return cache_.contains(address) && cache_.offset_of(address) < CodeCache::kStubBytes; };
-  rules.state_low = -kStateBias;
-  rules.state_high = static_cast<i64>(reinterpret_cast<const u8*>(&cpu_ + 1) - reinterpret_cast<const u8*>(&cpu_.state)) - kStateBias;
-  std::vector<MemorySite> sites = emitter_->memory_sites();
-  for (MemorySite& site : sites) site.offset -= block.code.begin;
-  const auto violation = verify_block({cache_.writable(block.code.begin), block.code.end - block.code.begin},
-                                      cache_.address(block.code.begin), sites, rules);
-  DOPPEL_CHECK(!violation.has_value(), violation->c_str());
-}
-
 void Translator::Impl::code_changed(PhysAddr address, u64 size) {
   const size_t killed = blocks_.kill_touched(address.page_number(), address.page_offset(), address.page_offset() + size);
   statistics_.invalidated += killed;
@@ -518,65 +506,6 @@ bool Translator::Impl::keeps(PhysAddr address, u64 size) const {
 
 u64 Translator::Impl::lines_kept(PhysAddr page) const {
   return blocks_.lines_on(page.page_number());
-}
-
-Listing Translator::Impl::listing_of(const TranslatedBlock& block, const Trace& guest) {
-  Listing listing;
-  listing.guest_rip = block.key.rip;
-  listing.physical = block.key.physical;
-  listing.code_size = Mode(block.key.mode).code_size();
-  listing.guest = guest.instructions;
-  listing.guest_rips = guest.rips;
-  listing.host = {cache_.writable(block.code.begin), block.code.end - block.code.begin};
-  listing.host_address = cache_.address(block.code.begin);
-  listing.host_offsets = block.code.instruction_offsets;
-  return listing;
-}
-
-void Translator::Impl::for_each_block_at(LinearAddr address, const std::function<void(const Listing&)>& visit) {
-  // Whoever only looks must not set accessed bits.
-  mmu::PageWalker::Steps steps;
-  const auto walked = cpu_.mmu.walker().explain(cpu_.mmu.context(), address, {Access::Fetch}, steps);
-  if (!walked.ok()) return;
-  const u64 physical = cpu_.mmu.memory().apply_a20(walked.value().page).value | address.page_offset();
-  const auto* const on_page = blocks_.on_page(physical >> kPageShift);
-  if (on_page == nullptr) return;
-  for (const BlockTable::OnPage& one : *on_page) {
-    const TranslatedBlock* const block = one.block;
-    const u64 offset = physical & kPageOffsetMask;
-    if (offset < one.begin || offset >= one.end) continue;
-    // The bytes as they are in memory: they have not changed, or the block would be dead.
-    const Trace guest = guest_of(*block);
-    if (guest.covers(physical) || block->is_straddling()) visit(listing_of(*block, guest));
-  }
-}
-
-/// Decoded anew from memory.
-Trace Translator::Impl::guest_of(const TranslatedBlock& block) {
-  const Mode mode(block.key.mode);
-  Trace guest;
-  guest.begin(block.key.rip, block.key.variant.context);
-  guest.closes = block.code.is_loop;
-  u64 rip = block.key.rip;
-  u64 physical = block.key.physical;
-  for (size_t i = 0; i < block.count; ++i) {
-    if (block.trace_code != nullptr) {
-      rip = block.trace_code->rip_of(i);
-      physical = block.trace_code->physical_of(i);
-    }
-    std::array<u8, kLongestInstruction> bytes{};
-    const u64 here = std::min(kLongestInstruction, kPageSize - (physical & kPageOffsetMask));
-    cpu_.mmu.memory().read_bytes(PhysAddr(physical), {bytes.data(), here});
-    if (block.is_straddling()) {
-      cpu_.mmu.memory().read_bytes(PhysAddr(block.key.second_page - 1), {bytes.data() + here, bytes.size() - here});
-    }
-    cpu::Instruction insn;
-    (void)interpreter_.decoder().decode(mode.code_size(), (mode.decoder_key() & 4) != 0, bytes.data(), bytes.size(), insn);
-    guest.add(insn, rip, physical);
-    rip += insn.length;
-    physical += insn.length;
-  }
-  return guest;
 }
 
 // ---- the face -----------------------------------------------------------------------------------

@@ -2,9 +2,10 @@
 
 // The inside of the translator, for its source files alone.
 //
-//     translator.cpp        the loop: find, translate, run
-//     translator_exits.cpp  what translated code calls, and what happens after it was left
-//     translator_traces.cpp which blocks run much, and what is made of them
+//     translator.cpp         the loop: find, translate, run
+//     translator_exits.cpp   what translated code calls, and what happens after it was left
+//     translator_traces.cpp  which blocks run much, and what is made of them
+//     translator_listing.cpp blocks looked at again
 
 #include <algorithm>
 #include <array>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "cpu/interpreter/interpreter.h"
+#include "jit/activations.h"
 #include "jit/block_table.h"
 #include "jit/call_contexts.h"
 #include "jit/cold_counts.h"
@@ -26,6 +28,7 @@ namespace doppel::jit {
 
 using cpu::CpuState;
 
+inline constexpr u64 kLongestInstruction = 15;
 /// Misses of a trace that are nothing.
 inline constexpr u64 kFewMisses = 400;
 
@@ -60,47 +63,6 @@ struct Trace {
     }
     return false;
   }
-};
-
-/// Calls and returns on the way of a trace that is being noted. Each run of a function is an *activation*.
-class Activations {
- public:
-  /// With these calls open.
-  void begin(const OpenCalls& calls) {
-    *this = {};
-    for (const u64 back : calls) call(back);
-    fewest_ = outermost_ = open_.size();
-  }
-  /// As many instructions as the trace has by now: those added since ran in the present activation.
-  void note_instructions(size_t count) { of_instruction_.resize(count, present()); }
-  /// The last one was a near CALL, which will come back to `back`. False if the trace is as deep as it may be.
-  bool call(u64 back) {
-    if (open_.size() == kMostOpenCalls) return false;
-    open_.push_back({back, ++newest_});
-    return true;
-  }
-  /// The last one was RET and led to `rip`. False if that is not where the call came from, or there was none.
-  bool come_back(u64 rip) {
-    if (open_.empty() || open_.back().back != rip) return false;
-    open_.pop_back();
-    fewest_ = std::min(fewest_, open_.size());
-    return true;
-  }
-  /// The same calls are open as at the beginning.
-  bool is_outermost() const { return open_.size() == outermost_ && fewest_ == outermost_; }
-  bool is_present(size_t instruction) const { return of_instruction_[instruction] == present(); }
-
- private:
-  struct Open {
-    u64 back;
-    u32 activation;
-  };
-  u32 present() const { return open_.empty() ? 0 : open_.back().activation; }
-  boost::container::static_vector<Open, kMostOpenCalls> open_;
-  std::vector<u32> of_instruction_;
-  u32 newest_ = 0;
-  size_t outermost_ = 0;
-  size_t fewest_ = 0;  ///< Calls open at any time.
 };
 
 class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
@@ -157,6 +119,7 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   TranslatedBlock* translate(const cpu::Block& block, Mode mode, BlockVariant variant);
   TranslatedBlock* translate(const Trace& trace, Mode mode, Kind kind);
   static u64 hot_key(u64 physical, u16 context) { return physical ^ u64{context} << 48; }
+  void add_page_checks(EmitRequest& request, const TraceCode& code, Mode mode);
   void make_anew(TranslatedBlock& block);
   void unroll(TranslatedBlock& loop);
   void improve(TranslatedBlock& trace);

@@ -77,7 +77,7 @@ void Translator::Impl::follow_call(TranslatedBlock& call) {
   BlockKey key = call.key;
   key.variant.is_single = false;
   TranslatedBlock* const trace = blocks_.find(key);
-  if (trace == nullptr || !trace->is_trace) return;
+  if (trace == nullptr || !trace->code.has_guards) return;
   if (may_note_anew(*trace)) make_anew(*trace);
 }
 
