@@ -66,13 +66,16 @@ struct Wishes {
   bool has_high_byte = false;
   bool borrows_rcx = false;
   bool has_homeless = false;
+  u8 turned_operand = Substitution::kNone;
 };
 
 Wishes wishes_of(const Instruction& insn, const Homes& homes) {
   Wishes wishes;
   bool names_rcx = false;
   bool names_rcx_by_opcode = false;
-  for (const Operand& operand : insn.operand) {
+  u8 ch = Substitution::kNone;
+  for (u8 n = 0; n < 4; ++n) {
+    const Operand& operand = insn.operand[n];
     wishes.has_memory = wishes.has_memory || operand.kind == OperandKind::Memory;
     if (operand.kind != OperandKind::Gpr) continue;
     const u8 guest = operand.reg / 8;
@@ -80,12 +83,17 @@ Wishes wishes_of(const Instruction& insn, const Homes& homes) {
     wishes.has_homeless = wishes.has_homeless || homes[guest] == kNoHome;
     if (guest != RCX) continue;
     names_rcx = true;
+    if (is_high_byte(operand)) ch = n;
     names_rcx_by_opcode = names_rcx_by_opcode || operand.field == cpu::OperandField::None;
   }
   // PCMPxSTRI leaves its result in ECX.
   const bool leaves_rcx = insn.operand[0].kind == OperandKind::Xmm &&
                           (registers_written(insn, Treatment::Identical) >> RCX & 1) != 0;
   wishes.borrows_rcx = names_rcx_by_opcode || (names_rcx && wishes.has_high_byte) || leaves_rcx;
+  if (ch != Substitution::kNone && wishes.has_memory && !names_rcx_by_opcode && !leaves_rcx) {
+    wishes.turned_operand = ch;
+    wishes.borrows_rcx = wishes.has_high_byte = false;
+  }
   return wishes;
 }
 
@@ -99,7 +107,7 @@ unsigned times_named(const Instruction& insn, u8 guest) {
 bool place_homeless(const Instruction& insn, const Wishes& wishes, OperandSetup& setup) {
   const u32 written = registers_written(insn, Treatment::Identical);
   bool rcx_is_free = !wishes.borrows_rcx && !setup.address_in_rcx;
-  bool r14_is_free = true;
+  bool r14_is_free = setup.turned_operand == Substitution::kNone;
   for (unsigned n = 0; n < 4; ++n) {
     const Operand& operand = insn.operand[n];
     if (operand.kind != OperandKind::Gpr) continue;
@@ -140,11 +148,24 @@ bool place_homeless(const Instruction& insn, const Wishes& wishes, OperandSetup&
 
 }  // namespace
 
+size_t reencode(const Instruction& insn, const OperandSetup& setup, u8* out) {
+  if (setup.turned_operand == Substitution::kNone) return reencode(insn, setup.with, out);
+  Instruction turned = insn;
+  --turned.operand[setup.turned_operand].reg;
+  return reencode(turned, setup.with, out);
+}
+
 std::optional<OperandSetup> set_up_operands(const Instruction& insn, const Homes& homes) {
   std::optional<OperandSetup> made(std::in_place);
   OperandSetup& setup = *made;
   std::copy(homes.begin(), homes.end(), setup.with.registers);
   const Wishes wishes = wishes_of(insn, homes);
+  if (wishes.turned_operand != Substitution::kNone) {
+    const bool is_written = (registers_written(insn, Treatment::Identical) >> RCX & 1) != 0;
+    setup.turned_operand = wishes.turned_operand;
+    setup.with.registers[RCX] = kR14;
+    setup.passages.push_back({RCX, kR14, true, is_written, true});
+  }
   if (wishes.borrows_rcx) {
     const bool is_written = (registers_written(insn, Treatment::Identical) >> RCX & 1) != 0;
     setup.with.registers[RCX] = kRcx;
@@ -157,7 +178,7 @@ std::optional<OperandSetup> set_up_operands(const Instruction& insn, const Homes
   if (wishes.has_homeless && !place_homeless(insn, wishes, setup)) return std::nullopt;
   // Whatever its memory operand will be, it can be expressed as this one can.
   if (wishes.has_memory) setup.with.memory = {setup.address_in_rcx ? u8{kRcx} : u8{kR13}, HostMemory::kNone, 0, 0x40};
-  const size_t size = reencode(insn, setup.with, setup.bytes);
+  const size_t size = reencode(insn, setup, setup.bytes);
   if (size == 0) return std::nullopt;
   setup.size = wishes.has_memory ? u8{0} : static_cast<u8>(size);
   return made;

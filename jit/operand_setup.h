@@ -23,6 +23,7 @@ struct OperandSetup {
     u8 host = 0;
     bool loaded = false;  ///< Its value is needed,
     bool stored = false;  ///< or changed.
+    bool is_turned = false;  ///< Bits 8 to 15 are the host register's lowest meanwhile.
   };
   /// Registers that differ from their home while the instruction runs.
   boost::container::static_vector<Passage, 3> passages;
@@ -31,7 +32,12 @@ struct OperandSetup {
   u8 size = 0;
   /// The address of the memory operand must be in RCX: a high byte register allows no REX prefix.
   bool address_in_rcx = false;
+  /// This operand, CH, is a low byte on the host: the address needs RCX, too.
+  u8 turned_operand = Substitution::kNone;
 };
+
+/// Writes the host's instruction for `insn`, as set up. As `reencode`.
+size_t reencode(const cpu::Instruction& insn, const OperandSetup& setup, u8* out);
 
 /// Nothing if the instruction cannot be expressed: its handler must do it. The memory operand, if
 /// there is one, is expected at [r13 + displacement].

@@ -71,7 +71,11 @@ void Emitter::emit_with_operands(size_t i, OperandSetup& setup, const std::optio
     }
   }
   for (const OperandSetup::Passage& passage : setup.passages) {
-    if (passage.loaded) load_guest(x86::gpq(passage.host), passage.guest);
+    if (passage.is_turned) {
+      a_.rorx(x86::gpq(passage.host), x86::gpq(home_[passage.guest]), 8);
+    } else if (passage.loaded) {
+      load_guest(x86::gpq(passage.host), passage.guest);
+    }
   }
   if (repair == FlagRepair::ClearAdjustUnlessZero) {
     // Kept aside, for RCX itself may be what is shifted.
@@ -80,7 +84,7 @@ void Emitter::emit_with_operands(size_t i, OperandSetup& setup, const std::optio
     a_.mov(ptr(x86::r15, word_offset(Word::Spare)), x86::rcx);
     load_guest(x86::rcx, RCX);
   }
-  if (memory.has_value()) setup.size = static_cast<u8>(reencode(insn, setup.with, setup.bytes));
+  if (memory.has_value()) setup.size = static_cast<u8>(reencode(insn, setup, setup.bytes));
   const u32 at = here();
   if (memory.has_value()) {
     const bool is_store = (insn.memory_access & cpu::memory_access::kWrite) != 0;
@@ -91,7 +95,9 @@ void Emitter::emit_with_operands(size_t i, OperandSetup& setup, const std::optio
   if (may_fault) draft_.faults.push_back({at, static_cast<u32>(place_of(i))});
   for (const OperandSetup::Passage& passage : setup.passages) {
     if (!passage.stored) continue;
-    if (home_[passage.guest] == kNoHome) {
+    if (passage.is_turned) {
+      a_.rorx(x86::gpq(home_[passage.guest]), x86::gpq(passage.host), 56);
+    } else if (home_[passage.guest] == kNoHome) {
       a_.mov(ptr(x86::r15, gpr_offset(passage.guest)), x86::gpq(passage.host));
     } else {
       a_.mov(x86::gpq(home_[passage.guest]), x86::gpq(passage.host));

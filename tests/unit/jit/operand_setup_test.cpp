@@ -175,9 +175,20 @@ TEST_CASE("operand_setup: a high byte with memory finds its address in RCX") {
   CHECK(setup->address_in_rcx);
   CHECK(setup->passages.empty());
   CHECK_FALSE(set_up([](Assembler& a) { a.mov(ptr(rbx), al); })->address_in_rcx);
-  // CH needs RCX itself.
-  CHECK_FALSE(set_up([](Assembler& a) { a.mov(ptr(rbx), ch); }).has_value());
-  CHECK_FALSE(set_up([](Assembler& a) { a.add(ch, ptr(rbx)); }).has_value());
+}
+
+TEST_CASE("operand_setup: CH beside memory is a low byte, turned there and back") {
+  const auto store = set_up([](Assembler& a) { a.mov(ptr(rbx), ch); });
+  REQUIRE(store.has_value());
+  CHECK(store->turned_operand == 1);
+  CHECK_FALSE(store->address_in_rcx);
+  CHECK(passage_of(*store, RCX).is_turned);
+  CHECK(passage_of(*store, RCX).host == kR14);
+  CHECK_FALSE(passage_of(*store, RCX).stored);
+  const auto both = set_up([](Assembler& a) { a.add(ch, ptr(rbx)); });
+  REQUIRE(both.has_value());
+  CHECK(both->turned_operand == 0);
+  CHECK(passage_of(*both, RCX).stored);
 }
 
 TEST_CASE("operand_setup: PCMPISTRI leaves its result in RCX") {
