@@ -252,7 +252,7 @@ void add_uses(const Instruction& insn, Mode mode, PlannedInstruction& planned) {
 }
 
 bool may_leave(const PlannedInstruction& planned) {
-  return !planned.uses.empty() || calls_out(planned.treatment) ||
+  return !planned.uses.empty() || planned.enters_page || calls_out(planned.treatment) ||
          planned.treatment == Treatment::Interpret || planned.treatment == Treatment::JumpIf;
 }
 
@@ -268,6 +268,7 @@ BlockPlan plan_block(std::span<const Instruction> block, Mode mode, std::span<co
   for (size_t i = 0; i < block.size(); ++i) {
     PlannedInstruction& planned = plan.instructions.emplace_back();
     planned.rip = rips[i];
+    planned.enters_page = (options.enters_pages >> i & 1) != 0;
     treat(block[i], mode, planned);
     add_uses(block[i], mode, planned);
     if (planned.treatment == Treatment::Interpret) break;  // Nothing behind it is reached.

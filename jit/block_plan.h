@@ -52,6 +52,7 @@ struct PlannedInstruction {
   /// A transfer of control behind which the block goes on, at `leads_to`: the way that was noted.
   bool is_passed = false;
   u64 leads_to = 0;
+  bool enters_page = false;  ///< Before it the block asks whether the page that it enters is still the same, and may be left.
   std::optional<OperandSetup> setup;  ///< Of an identical one, while registers are where `kHome` says.
 };
 
@@ -64,6 +65,7 @@ struct BlockPlan {
 struct PlanOptions {
   bool groups = true;
   bool closes = false;  ///< The way that was noted led from the last instruction to the first.
+  u64 enters_pages = 0;  ///< Bit n: see PlannedInstruction::enters_page of instruction n.
 };
 
 /// Plans `block`, whose instructions are at `rips` (offsets in CS).

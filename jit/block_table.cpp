@@ -83,7 +83,7 @@ void BlockTable::kill(TranslatedBlock& block) {
     incoming.from->targets[incoming.link] = nullptr;
   }
   block.incoming.clear();
-  for (u8 i = 0; i < block.targets.size(); ++i) {
+  for (size_t i = 0; i < block.targets.size(); ++i) {
     TranslatedBlock* const target = block.targets[i];
     if (target == nullptr) continue;
     std::erase_if(target->incoming, [&](const TranslatedBlock::Incoming& incoming) {

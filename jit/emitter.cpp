@@ -79,6 +79,7 @@ void Emitter::begin(const EmitRequest& request) {
   now_.open_calls = request.open_calls;
   home_ = kHome;
   ended_ = in_loop_ = false;
+  next_page_ = 0;
   misses_.clear();
   pending_links_.clear();
   side_exits_.clear();
@@ -242,17 +243,11 @@ void Emitter::compare_page(LinearAddr address, u32 fetch_id) {
   a_.lea(x86::rcx, ptr(x86::rcx, -static_cast<i32>(fetch_id)));
 }
 
-const EmitRequest::PageCheck* Emitter::page_check_at(size_t i) const {
-  const auto& checks = request_->page_checks;
-  const auto found = std::find_if(checks.begin(), checks.end(), [&](const EmitRequest::PageCheck& check) { return check.instruction == i; });
-  return found == checks.end() ? nullptr : &*found;
-}
-
 /// Once a run: whatever changes the meaning of an address leaves translated code first.
 void Emitter::emit_page_entry(size_t i) {
-  const EmitRequest::PageCheck* const check = page_check_at(i);
-  if (check == nullptr || in_loop_) return;
-  compare_page(check->page, check->fetch_id);
+  if (!request_->plan.instructions[i].enters_page || in_loop_) return;
+  const EmitRequest::EnteredPage& entered = request_->entered_pages[next_page_++];
+  compare_page(entered.page, entered.fetch_id);
   unless_rcx_zero([&] { side_exits_.push_back({jump_placeholder(), i, request_->plan.instructions[i].rip, now_, true}); });
   out_.has_guards = true;
 }
@@ -274,7 +269,7 @@ void Emitter::choose_charge() {
   charge_spoils_ = false;
   const BlockPlan& plan = request_->plan;
   for (size_t i = 0; i < std::min(kNear, plan.instructions.size()); ++i) {
-    if (page_check_at(i) != nullptr) return;  // Who leaves there has been charged.
+    if (plan.instructions[i].enters_page) return;  // Who leaves there has been charged.
     if (!flags_are_seen_before(request_->block, plan, i, rflags::kArithmetic)) {
       charge_at_ = i;
       charge_spoils_ = true;

@@ -47,6 +47,8 @@ struct CalloutRecord {
 
 /// Links of one block have numbers below this.
 inline constexpr u32 kLinksPerBlock = 256;
+/// Ways out of a block that are no return sites: branches and guards, twice in a loop, entries of pages, groups that split.
+inline constexpr u32 kMostPlainLinks = 80;
 
 /// Which of several blocks that begin at the same place. All but the plain one are reached by links only.
 struct BlockVariant {
@@ -113,13 +115,12 @@ struct EmitRequest {
   bool loops = false;     ///< If it jumps back to its beginning, that is made fast.
   OpenCalls open_calls = {};  ///< Where it begins.
   unsigned guard_counter = 0;  ///< Of Word::GuardMisses, if it is a trace.
-  /// Before `instruction` the way enters another page: is it still what it was?
-  struct PageCheck {
-    u16 instruction = 0;
+  /// The pages that the way enters, in this order, where PlannedInstruction::enters_page says so.
+  struct EnteredPage {
     LinearAddr page;
     u32 fetch_id = 0;
   };
-  boost::container::static_vector<PageCheck, 4> page_checks = {};
+  boost::container::static_vector<EnteredPage, 4> entered_pages = {};
 };
 
 class Emitter {
@@ -152,7 +153,6 @@ class Emitter {
   void emit_page_check(LinearAddr address, u32 fetch_id);
   void emit_page_entry(size_t i);
   void compare_page(LinearAddr address, u32 fetch_id);
-  const EmitRequest::PageCheck* page_check_at(size_t i) const;
   void emit_body();
   void begin_loop();
   void choose_charge();
@@ -381,6 +381,7 @@ class Emitter {
   std::vector<TailJump> tail_jumps_;
   std::vector<TailJump> splits_;
   std::vector<BudgetJump> budget_jumps_;
+  size_t next_page_ = 0;        ///< Of EmitRequest::entered_pages.
   size_t charge_at_ = 0;        ///< The budget is charged before this instruction,
   bool charge_spoils_ = false;  ///< with flags that nobody will look at.
   bool in_loop_ = false;        ///< The body is emitted for the second time.

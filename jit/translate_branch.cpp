@@ -36,7 +36,7 @@ void Emitter::settle() {
 /// The host makes the calls that the trace only passed: their returns will be found on its stack.
 void Emitter::emit_open_calls() {
   // Without them returns are looked up.
-  if (pending_links_.size() + now_.open_calls.size() > kLinksPerBlock - 8) return;
+  if (pending_links_.size() > kLinksPerBlock - kMostPlainLinks) return;
   for (const u64 back : now_.open_calls) {
     const u32 call = call_placeholder();
     emit_return_site(back);

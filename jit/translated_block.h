@@ -37,6 +37,7 @@ struct TraceCode {
     u8 part = 0;
     u16 offset = 0;
   };
+  /// In the order in which the way comes to them.
   boost::container::static_vector<Part, kMostPages> parts;
   std::vector<Place> places;
 
@@ -57,6 +58,17 @@ struct TraceCode {
   void clear() {
     parts.clear();
     places.clear();
+  }
+  /// Bit n: with instruction n the way comes to another part than the first for the first time.
+  u64 entries() const {
+    u64 bits = 0;
+    size_t known = 1;
+    for (size_t i = 0; i < places.size() && known < parts.size(); ++i) {
+      if (places[i].part != known) continue;
+      bits |= u64{1} << i;
+      ++known;
+    }
+    return bits;
   }
   u64 rip_of(size_t i) const { return parts[places[i].part].rip + places[i].offset; }
   u64 physical_of(size_t i) const { return parts[places[i].part].page << kPageShift | places[i].offset; }

@@ -418,16 +418,6 @@ TranslatedBlock* Translator::Impl::translate(const cpu::Block& cold, Mode mode, 
   return translate(trace_, mode, variant.is_single ? Kind::Single : Kind::Block);
 }
 
-/// Parts are numbered in the order in which the way comes to them. The first is asked after where the block begins.
-void Translator::Impl::add_page_checks(EmitRequest& request, const TraceCode& code, Mode mode) {
-  size_t at = 0;
-  for (size_t i = 1; i < code.parts.size(); ++i) {
-    while (code.places[at].part != i) ++at;
-    const LinearAddr page = page_of(code.parts[i], mode);
-    request.page_checks.push_back({static_cast<u16>(at), page, cpu_.mmu.fetch_id(page, PhysAddr(code.parts[i].page << kPageShift))});
-  }
-}
-
 TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, Kind kind) {
   const bool is_hot = kind == Kind::Trace || kind == Kind::UnrolledTrace;
   const CpuState& state = cpu_.state;
@@ -449,7 +439,7 @@ TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, Kind
   const size_t bytes_needed = Emitter::bytes_needed(length, is_hot);
   make_room(bytes_needed);
   const std::span<const cpu::Instruction> guest(trace.instructions);
-  const BlockPlan plan = plan_block(guest, mode, trace.rips, {.groups = kind != Kind::Single, .closes = trace.closes});
+  const BlockPlan plan = plan_block(guest, mode, trace.rips, {kind != Kind::Single, trace.closes, trace.code.entries()});
   const bool splits = !plan.groups.empty() && splitting_.contains(trace.physical);
 
   auto block = std::make_unique<TranslatedBlock>();
@@ -471,7 +461,11 @@ TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, Kind
   for (size_t i = 0; i < length && is_hot; ++i) {
     if (!wandering_.contains(trace.physical_of(i))) request.remembers |= u64{1} << i;
   }
-  add_page_checks(request, trace.code, mode);
+  for (size_t i = 1; i < trace.code.parts.size(); ++i) {
+    const TraceCode::Part& part = trace.code.parts[i];
+    const LinearAddr page = page_of(part, mode);
+    request.entered_pages.push_back({page, cpu_.mmu.fetch_id(page, PhysAddr(part.page << kPageShift))});
+  }
   request.splits = splits;
   request.loops = is_hot;
   request.open_calls = contexts_.calls_of(trace.context);

@@ -119,7 +119,6 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   TranslatedBlock* translate(const cpu::Block& block, Mode mode, BlockVariant variant);
   TranslatedBlock* translate(const Trace& trace, Mode mode, Kind kind);
   static u64 hot_key(u64 physical, u16 context) { return physical ^ u64{context} << 48; }
-  void add_page_checks(EmitRequest& request, const TraceCode& code, Mode mode);
   void make_anew(TranslatedBlock& block);
   void unroll(TranslatedBlock& loop);
   void improve(TranslatedBlock& trace);

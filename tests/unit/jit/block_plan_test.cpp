@@ -350,5 +350,35 @@ TEST_CASE("block_plan: flags are seen where the block may be left") {
   CHECK(seen([](Assembler& a) { a.div(rbx); }));
 }
 
+TEST_CASE("block_plan: flags are seen where the way enters another page") {
+  const auto seen = [](u64 enters_pages) {
+    const Planned p = plan64([](Assembler& a) {
+      a.add(rax, rbx);
+      a.mov(rdx, rbx);
+      a.cmp(rax, rbx);
+    }, {.enters_pages = enters_pages});
+    return flags_are_seen(p.block, p.plan, 0, rflags::kArithmetic);
+  };
+  CHECK_FALSE(seen(0));
+  CHECK_FALSE(seen(1));
+  CHECK(seen(2));
+  CHECK(seen(4));
+}
+
+TEST_CASE("block_plan: a way that was noted goes on behind branches, and behind the last one if it closes") {
+  const auto write = [](Assembler& a) {
+    a.jz(0x20000);
+    a.nop();
+    a.call(0x20000);
+  };
+  const Planned open = plan64(write);
+  CHECK(open.plan.instructions[0].is_passed);
+  CHECK_FALSE(open.plan.instructions[1].is_passed);
+  CHECK_FALSE(open.plan.instructions[2].is_passed);
+  const Planned closed = plan64(write, {.closes = true});
+  CHECK(closed.plan.instructions[2].is_passed);
+  CHECK(closed.plan.instructions[2].leads_to == kOrigin);
+}
+
 }  // namespace
 }  // namespace doppel::jit
