@@ -252,6 +252,7 @@ void Emitter::emit_page_entry(size_t i) {
   out_.has_guards = true;
 }
 
+/// Goes on if the page behind `address` is the one that the block was made from, else out to the run loop.
 void Emitter::emit_page_check(LinearAddr address, u32 fetch_id) {
   compare_page(address, fetch_id);
   unless_rcx_zero([&] {

@@ -79,7 +79,7 @@ struct TranslatedBlock {
   u32 number = 0;
   u16 count = 0;
   u16 size_bytes = 0;      ///< Of guest code.
-  u64 first = 0;           ///< The lowest: guest-physical address.
+  u64 first = 0;           ///< Guest-physical address where it begins.
   std::unique_ptr<const TraceCode> trace_code;  ///< Of a trace. In others instructions follow each other.
   bool is_alive = true;
   bool has_groups = false; ///< That are left to the interpreter where they straddle two pages.
