@@ -6,7 +6,9 @@ namespace doppel::mmu {
 
 bool TlbConflicts::note(u64 page, u64 evicted) {
   if (evicted != kNone) {
-    if (std::find(evicted_.begin(), evicted_.end(), page) != evicted_.end()) {
+    const bool returns = std::find(evicted_.begin(), evicted_.end(), page) != evicted_.end();
+    const bool is_self_made = TlbIndex().slot(page) != TlbIndex().slot(evicted);
+    if (returns || is_self_made) {
       ++window_returns_;
       remember(page ^ evicted);
     }

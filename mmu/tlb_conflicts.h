@@ -6,9 +6,11 @@
 // A program that copies word by word between two buffers whose pages have the same slots misses on
 // every access. The sign is a page that comes back soon after it was evicted: it is among the last
 // few pages that were. Where most misses for a while are such returns, the index is chosen anew;
-// scattered ones come with every large working set, and no index helps. What kept colliding is
-// remembered as the address bits in which the two differ: a choice tells two pages apart if its mask
-// has one of these bits.
+// scattered ones come with every large working set, and no index helps. Unless it is the index that
+// makes them: one that was chosen for the buffers of a program that has ended lets the pages of a
+// large one collide, which the default keeps apart. Such evictions count as returns do. What kept
+// colliding is remembered as the address bits in which the two differ: a choice tells two pages
+// apart if its mask has one of these bits.
 
 #include <array>
 
@@ -44,7 +46,7 @@ class TlbConflicts {
   std::array<u64, 8> differences_{};  // Newest first; 0: none.
   unsigned window_misses_ = 0;
   unsigned window_returns_ = 0;
-  u64 returns_ = 0;  // In windows that were mostly returns.
+  u64 returns_ = 0;  // In windows that were mostly returns, or made by the index.
   u64 threshold_ = kFirstThreshold;
 };
 

@@ -2,46 +2,11 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/unit/mmu/test_paging.h"
+#include "tests/unit/mmu/test_mmu.h"
 
 using namespace doppel;
 using namespace doppel::mmu;
 using Seen = RecordingHandler::Seen;
-
-namespace {
-
-constexpr u64 kDevice = 0xfee0'0000;
-
-struct TestMmu : TestPaging {
-  explicit TestMmu(PagingMode mode_wanted) : TestPaging(mode_wanted), mmu(physical) {
-    REQUIRE(mmio.add(kDevice, 0x2000, device));
-    mmu.set_attention(&attention);
-    physical.tracking().set_protect_hook([this](PhysAddr page) { mmu.page_became_tracked(page); });
-    mmu.set_context(context);
-  }
-  template <class T = u32>
-  T read(u64 address) {
-    const auto value = mmu.read<T>(LinearAddr(address));
-    CHECK(value.ok());
-    return value.value();
-  }
-  template <class T = u32>
-  Fault read_fault(u64 address) {
-    const auto value = mmu.read<T>(LinearAddr(address));
-    CHECK_FALSE(value.ok());
-    return value.error();
-  }
-  template <class T = u32>
-  Fault write_fault(u64 address, T value = {}) {
-    return mmu.write<T>(LinearAddr(address), value).error();
-  }
-
-  RecordingHandler device;
-  bool attention = false;
-  Mmu mmu;
-};
-
-}  // namespace
 
 TEST_CASE("mmu: stores are loaded again, and only the first access to a page misses") {
   TestMmu m(PagingMode::Level4);
@@ -250,14 +215,14 @@ TEST_CASE("mmu: long spans are all or nothing") {
 
 TEST_CASE("mmu: registers get the access's own width, odd sizes in fitting pieces") {
   TestMmu m(PagingMode::None);
-  CHECK(m.read(kDevice + 0x11) == 0x14131211);
+  CHECK(m.read(TestMmu::kDevice + 0x11) == 0x14131211);
   CHECK(m.attention);
-  CHECK_FALSE(m.write_fault<u64>(kDevice + 0x20, 7).present);
+  CHECK_FALSE(m.write_fault<u64>(TestMmu::kDevice + 0x20, 7).present);
   CHECK(m.device.seen == std::vector<Seen>{{false, 0x11, 4, 0}, {true, 0x20, 8, 7}});
   CHECK(m.mmu.counters().mmio == 2);
   m.device.seen.clear();
   std::array<u8, 16> wide;
-  CHECK(m.mmu.read_bytes(LinearAddr(kDevice + 0x31), wide.data(), 16).ok());
+  CHECK(m.mmu.read_bytes(LinearAddr(TestMmu::kDevice + 0x31), wide.data(), 16).ok());
   CHECK(wide[15] == 0x40);
   CHECK(m.device.seen == std::vector<Seen>{{false, 0x31, 1, 0},
                                            {false, 0x32, 2, 0},
@@ -265,7 +230,7 @@ TEST_CASE("mmu: registers get the access's own width, odd sizes in fitting piece
                                            {false, 0x38, 8, 0},
                                            {false, 0x40, 1, 0}});
   m.device.seen.clear();
-  CHECK_FALSE(m.write_fault<u32>(kDevice + 0xffd, 0x04030201).present);
+  CHECK_FALSE(m.write_fault<u32>(TestMmu::kDevice + 0xffd, 0x04030201).present);
   CHECK(m.device.seen ==
         std::vector<Seen>{{true, 0xffd, 1, 1}, {true, 0xffe, 2, 0x0302}, {true, 0x1000, 1, 4}});
 }
@@ -273,7 +238,7 @@ TEST_CASE("mmu: registers get the access's own width, odd sizes in fitting piece
 TEST_CASE("mmu: an update of a register reads and writes it once, through the slow path") {
   TestMmu m(PagingMode::None);
   u16 value = 0;
-  const auto slot = m.mmu.open_for_update(LinearAddr(kDevice + 0x40), value);
+  const auto slot = m.mmu.open_for_update(LinearAddr(TestMmu::kDevice + 0x40), value);
   REQUIRE(slot.ok());
   CHECK(slot.value().host == nullptr);
   CHECK(value == 0x4140);
@@ -283,7 +248,7 @@ TEST_CASE("mmu: an update of a register reads and writes it once, through the sl
 
 TEST_CASE("mmu: pages of registers are walked once, until flushed") {
   TestMmu m(PagingMode::Level4);
-  m.map(0x40'0000, kDevice | kAll);
+  m.map(0x40'0000, TestMmu::kDevice | kAll);
   CHECK(m.read(0x40'0004) == 0x07060504);
   const u64 walks = m.mmu.counters().walks;
   CHECK(m.read(0x40'0008) == 0x0b0a0908);
@@ -426,10 +391,10 @@ TEST_CASE("mmu: instructions come from the page behind A20, with its physical ad
     CHECK(page.value().host[0x123] == 0x90);
   }
   CHECK(m.mmu.counters().misses == 1);
-  m.map(0x40'1000, kDevice | kAll);
+  m.map(0x40'1000, TestMmu::kDevice | kAll);
   const auto device_page = m.mmu.fetch_page(LinearAddr(0x40'1010));
   CHECK(device_page.value().host == nullptr);
-  CHECK(device_page.value().page == PhysAddr(kDevice & ~u64{0x10'0000}));
+  CHECK(device_page.value().page == PhysAddr(TestMmu::kDevice & ~u64{0x10'0000}));
   m.map(0x40'2000, 0x7000 | kAll | pte::NX);
   CHECK(m.mmu.fetch_page(LinearAddr(0x40'2000)).error().error_code == (pf::P | pf::I));
 }
@@ -487,7 +452,7 @@ TEST_CASE("mmu: make_direct leaves what a load or store of these bytes leaves, a
   TestMmu m(PagingMode::Level4);
   const u64 slot = m.map(0x40'0000, 0x7000 | kAll);
   m.map(0x40'1000, 0x8000 | pte::P | pte::U);
-  m.map(0x40'2000, kDevice | kAll);
+  m.map(0x40'2000, TestMmu::kDevice | kAll);
   const LinearAddr page(0x40'0100);
   // A read-modify-write: the load is made, the page stays clean, the store cannot be direct yet.
   CHECK_FALSE(m.mmu.make_direct(page, 8, Access::Write, true).hits);
@@ -581,92 +546,4 @@ TEST_CASE("mmu: a fetch slot has the number of its pair of pages") {
   m.mmu.flush_page(LinearAddr(0x40'0000));
   CHECK(m.mmu.fetch_page(LinearAddr(0x40'0123)).ok());
   CHECK(m.mmu.active().fetch_ids[slot] == first);
-}
-
-TEST_CASE("mmu: buffers whose pages collide are told apart after a few misses") {
-  constexpr u64 kSource = 0x10'0000'0000;
-  constexpr u64 kPages = 16;
-  for (const u64 apart : {u64{64} << 20, u64{16} << 20, (u64{8} << 20) + 0x1000, u64{1} << 40}) {
-    CAPTURE(apart);
-    TestMmu m(PagingMode::Level4);
-    for (u64 page = 0; page < kPages; ++page) {
-      m.map(kSource + (page << 12), (0x40'0000 + (page << 12)) | kAll);
-      m.map(kSource + apart + (page << 12), (0x80'0000 + (page << 12)) | kAll);
-    }
-    const u64 generation = m.mmu.generation();
-    const auto copy = [&] {
-      const u64 before = m.mmu.counters().misses;
-      for (u64 at = 0; at < kPages << 12; at += 8) {
-        CHECK_FALSE(m.write_fault<u64>(kSource + apart + at, m.read<u64>(kSource + at)).present);
-      }
-      return m.mmu.counters().misses - before;
-    };
-    CHECK(copy() < 4 * kPages + 500);
-    CHECK(copy() == 0);
-    const bool changed = m.mmu.counters().index_changes != 0;
-    CHECK(changed == (apart % (u64{16} << 20) == 0));
-    CHECK(m.mmu.generation() == generation);  // Nothing changed its meaning.
-    for (size_t i = 1; i < Mmu::kPrivilegeClasses; ++i) {
-      CHECK(m.mmu.table(static_cast<Mmu::PrivilegeClass>(i)).index == m.mmu.active().index);
-    }
-  }
-}
-
-TEST_CASE("mmu: of three buffers that collide, two are told apart") {
-  // Which leaves two misses a round of three, not three.
-  constexpr u64 kBuffers[] = {0x10'0000'0000, 0x10'0100'0000, 0x10'0200'0000};
-  TestMmu m(PagingMode::Level4);
-  for (u64 i = 0; i < 3; ++i) m.map(kBuffers[i], (0x40'0000 + (i << 12)) | kAll);
-  const auto round = [&] {
-    for (const u64 buffer : kBuffers) CHECK(m.read(buffer) == 0);
-  };
-  for (unsigned i = 0; i < 100; ++i) round();
-  CHECK(m.mmu.counters().index_changes >= 1);
-  const u64 misses = m.mmu.counters().misses;
-  for (unsigned i = 0; i < 10'000; ++i) round();
-  CHECK(m.mmu.counters().misses - misses <= 21'000);
-  CHECK(m.mmu.counters().index_changes < 10);
-}
-
-TEST_CASE("mmu: what a reset starts anew misses where a new one misses") {
-  constexpr u64 kBuffers[] = {0x10'0000'0000, 0x10'0100'0000};
-  TestMmu m(PagingMode::Level4);
-  for (u64 i = 0; i < 2; ++i) m.map(kBuffers[i], (0x40'0000 + (i << 12)) | kAll);
-  const auto misses_of = [&](unsigned rounds) {
-    const u64 before = m.mmu.counters().misses;
-    for (unsigned i = 0; i < rounds; ++i) {
-      for (const u64 buffer : kBuffers) CHECK(m.read(buffer) == 0);
-    }
-    return m.mmu.counters().misses - before;
-  };
-  const u64 first = misses_of(200);
-  CHECK(m.mmu.counters().index_changes == 1);
-  CHECK(misses_of(200) == 0);
-  m.mmu.start_anew();
-  CHECK(m.mmu.active().index == TlbIndex());
-  CHECK(misses_of(200) == first);
-}
-
-TEST_CASE("mmu: more pages than slots, one after the other, do not make it choose for ever") {
-  TestMmu m(PagingMode::Level4);
-  constexpr u64 kPages = 2 * ShadowTlb::kEntries;
-  for (u64 page = 0; page < kPages; ++page) m.map(page << 12, ((page % 2048) << 12) | pte::P);
-  for (unsigned round = 0; round < 4; ++round) {
-    for (u64 page = 0; page < kPages; ++page) CHECK(m.mmu.probe(LinearAddr(page << 12), 1, Access::Read).ok());
-  }
-  CHECK(m.mmu.counters().index_changes == 0);
-}
-
-TEST_CASE("mmu: a guest that collides on purpose pays with misses for each change of index") {
-  TestMmu m(PagingMode::Level4);
-  // 24 pages of one slot under every index: they differ in bits 56 to 24 in every way.
-  std::vector<u64> pages;
-  for (u64 i = 0; i < 24; ++i) pages.push_back((i * 0x9e37'79b9'7f4a'7c15 >> 17) & 0x7fff'ff00'0000);
-  for (const u64 page : pages) m.map(page, 0x7000 | kAll);
-  for (unsigned round = 0; round < 5000; ++round) {
-    for (unsigned i = 0; i < 3; ++i) CHECK(m.read(pages[(round / 50 + i * 7) % 24]) == 0);
-  }
-  const u64 changes = m.mmu.counters().index_changes;
-  CHECK(m.mmu.counters().misses >= changes * 64);
-  CHECK(changes < 10);
 }
