@@ -126,6 +126,23 @@ Result<void> Cpu::branch_to(u64 target) {
 }
 
 void Cpu::update_mode() {
+  update_code_size();
+  for (unsigned i = 0; i < kSegCount; ++i) update_segment(static_cast<Seg>(i));
+  update_level();
+}
+
+/// System calls are many, and leave four segments alone.
+void Cpu::update_code_and_stack() {
+  const bool was_code64 = code64_;
+  update_code_size();
+  // What is known of segments outside 64-bit code is not kept up to date in it.
+  if (code64_ != was_code64) return update_mode();
+  update_segment(Seg::CS);
+  update_segment(Seg::SS);
+  update_level();
+}
+
+void Cpu::update_code_size() {
   code64_ = state.code64();
   const SegmentRegister& cs = state.segment(Seg::CS);
   const u32 size = code64_ ? 2 : cs.big() ? 1 : 0;
@@ -133,7 +150,9 @@ void Cpu::update_mode() {
   stack_mask_ = code64_                          ? ~u64{0}
                 : state.segment(Seg::SS).big() ? 0xffff'ffff
                                                : 0xffff;
-  for (unsigned i = 0; i < kSegCount; ++i) update_segment(static_cast<Seg>(i));
+}
+
+void Cpu::update_level() {
   set_cpl(state.cpl);
   update_slow_mode();
   // Most changes of mode happen with debug registers off.

@@ -188,6 +188,8 @@ class Cpu {
   /// Recomputes everything derived from state: call after changing CS, SS, CR0, CR4, EFER, CPL,
   /// RFLAGS.VM/AC, any segment register's hidden part, or DR7.
   void update_mode();
+  /// As update_mode, where nothing changed but CS, SS, CPL and RFLAGS.
+  void update_code_and_stack();
   /// Grows with every update_mode(): CS, CPL or the mode may have changed.
   u64 mode_epoch() const { return mode_epoch_; }
   /// Grows with whatever generated code may have built in: the mode, the privilege class, the kinds of
@@ -263,6 +265,8 @@ class Cpu {
   std::array<u64, 4> pdpte{};  ///< PAE page-directory-pointer registers.
 
  private:
+  void update_code_size();
+  void update_level();
   void update_privilege();
   void update_breakpoints();
   void update_slow_mode();

@@ -25,7 +25,7 @@ SegmentRegister flat_segment(u16 selector, unsigned level, u16 type) {
   return segment;
 }
 
-/// Loads CS, SS and CPL. The caller sets RIP and RSP, then calls update_mode().
+/// Loads CS, SS and CPL. The caller sets RIP and RSP, then calls update_code_and_stack().
 void enter_flat(Cpu& cpu, u16 code, u16 stack, unsigned level, CodeKind kind) {
   CpuState& state = cpu.state;
   const u16 size = kind == CodeKind::Bits64 ? attr::L : attr::DB;
@@ -44,7 +44,7 @@ Result<void> interpret_sysenter(Cpu& cpu, const Instruction&) {
   enter_flat(cpu, code, static_cast<u16>(code + 8), 0, long_mode ? CodeKind::Bits64 : CodeKind::Bits32);
   state.gpr[RSP] = long_mode ? state.sysenter_esp : state.sysenter_esp & 0xffff'ffff;
   state.rip() = long_mode ? state.sysenter_eip : state.sysenter_eip & 0xffff'ffff;
-  cpu.update_mode();
+  cpu.update_code_and_stack();
   return {};
 }
 
@@ -67,7 +67,7 @@ Result<void> interpret_sysexit(Cpu& cpu, const Instruction& insn) {
   enter_flat(cpu, code, static_cast<u16>(code + 8), 3, to64 ? CodeKind::Bits64 : CodeKind::Bits32);
   state.rip() = target;
   state.gpr[RSP] = stack;
-  cpu.update_mode();
+  cpu.update_code_and_stack();
   return {};
 }
 
@@ -84,7 +84,7 @@ Result<void> interpret_syscall(Cpu& cpu, const Instruction&) {
   enter_flat(cpu, code, static_cast<u16>(code + 8), 0, CodeKind::Bits64);
   state.rip() = state.lstar;
   state.set_rflags(flags & ~state.sfmask & ~rflags::RF);
-  cpu.update_mode();
+  cpu.update_code_and_stack();
   return {};
 }
 
@@ -103,7 +103,7 @@ Result<void> interpret_sysret(Cpu& cpu, const Instruction& insn) {
   // Without VM, which cannot be restored here, and RF.
   state.set_rflags(state.gpr[R11] & kRestored);
   if (cpu.intr() && cpu.interrupts_enabled()) cpu.attention = true;
-  cpu.update_mode();
+  cpu.update_code_and_stack();
   // A step over SYSCALL ends here, as if it had just completed.
   if (state.test(rflags::TF)) cpu.raise_debug_trap(dr6::BS);
   return {};

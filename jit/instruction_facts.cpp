@@ -1,6 +1,8 @@
 #include "jit/instruction_facts.h"
 
 #include <array>
+#include <cstddef>
+#include <cstring>
 #include <initializer_list>
 
 #include <Zydis/Zydis.h>
@@ -14,8 +16,16 @@ using cpu::Instruction;
 using cpu::Operand;
 using cpu::OperandKind;
 
-bool is_vector_operand(const Operand& operand) {
-  return operand.kind == OperandKind::Xmm || operand.kind == OperandKind::Ymm;
+/// Asked of every instruction again and again: all four at once.
+bool has_vector_operand(const Instruction& insn) {
+  static_assert(sizeof insn.operand == 16 && offsetof(Operand, kind) == 0);
+  static_assert(OperandKind::Xmm < OperandKind::Ymm && static_cast<u8>(OperandKind::Ymm) < 0x80);
+  constexpr u64 kTwoKinds = 0x0000'00ff'0000'00ff;
+  constexpr u64 kCarries = (0x80 - u64{static_cast<u8>(OperandKind::Xmm)}) * 0x0000'0001'0000'0001;
+  u64 pairs[2];
+  std::memcpy(pairs, insn.operand, sizeof pairs);
+  const u64 sums = ((pairs[0] & kTwoKinds) + kCarries) | ((pairs[1] & kTwoKinds) + kCarries);
+  return (sums & 0x0000'0080'0000'0080) != 0;
 }
 
 /// What a mnemonic says beside its operands, as a set.
@@ -102,9 +112,7 @@ bool uses_x87(const Instruction& insn) {
 }
 
 bool uses_vectors(const Instruction& insn) {
-  for (const Operand& operand : insn.operand) {
-    if (is_vector_operand(operand)) return true;
-  }
+  if (has_vector_operand(insn)) return true;
   // Conversions from memory to general registers have no vector operand, and heed MXCSR.
   return cpu::is_float_row(insn.mnemonic) && !has(insn, kMayBeString) && !uses_x87(insn);
 }
