@@ -97,6 +97,9 @@ struct EmittedBlock {
   std::vector<SiteUse> tlb_sites;
 };
 
+/// Pages that one trace may come from.
+inline constexpr size_t kMostPages = 4;
+
 /// What the block is and may rely on.
 struct EmitRequest {
   std::span<const cpu::Instruction> block;
@@ -120,7 +123,7 @@ struct EmitRequest {
     LinearAddr page;
     u32 fetch_id = 0;
   };
-  boost::container::static_vector<EnteredPage, 4> entered_pages = {};
+  boost::container::static_vector<EnteredPage, kMostPages> entered_pages = {};
 };
 
 class Emitter {

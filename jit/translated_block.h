@@ -21,9 +21,6 @@ struct BlockKey {
   bool operator==(const BlockKey&) const = default;
 };
 
-/// Pages that one trace may come from.
-inline constexpr size_t kMostPages = 4;
-
 /// Where the instructions of a trace are.
 struct TraceCode {
   /// The bytes [begin, end) of a guest-physical page: from the lowest to the highest that an instruction has.
@@ -79,7 +76,6 @@ struct TranslatedBlock {
   u32 number = 0;
   u16 count = 0;
   u16 size_bytes = 0;      ///< Of guest code.
-  u64 first = 0;           ///< Guest-physical address where it begins.
   std::unique_ptr<const TraceCode> trace_code;  ///< Of a trace. In others instructions follow each other.
   bool is_alive = true;
   bool has_groups = false; ///< That are left to the interpreter where they straddle two pages.
@@ -130,8 +126,8 @@ struct TranslatedBlock {
       }
       return all;
     }
-    const u64 here = std::min<u64>(size_bytes, kPageSize - (first & kPageOffsetMask));
-    if (page_number == first >> kPageShift) return {PhysAddr(first), here};
+    const u64 here = std::min<u64>(size_bytes, kPageSize - (key.physical & kPageOffsetMask));
+    if (page_number == key.physical >> kPageShift) return {PhysAddr(key.physical), here};
     return {PhysAddr(key.second_page - 1), size_bytes - here};
   }
 };

@@ -445,7 +445,6 @@ TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, Kind
   auto block = std::make_unique<TranslatedBlock>();
   block->key = {trace.physical, trace.rip, code_base, mode.key(), second, {kind == Kind::Single, trace.context}};
   block->count = static_cast<u16>(plan.instructions.size());
-  block->first = trace.physical;
   block->size_bytes = static_cast<u16>(size_bytes);
   block->has_groups = !plan.groups.empty() && !splits;
   block->is_trace = is_hot;

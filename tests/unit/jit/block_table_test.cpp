@@ -28,7 +28,6 @@ struct Rig {
     auto block = std::make_unique<TranslatedBlock>();
     block->key = {physical, physical, 0, mode, second_page};
     block->size_bytes = static_cast<u16>(size);
-    block->first = block->key.physical;
     block->trace_code = std::move(code);
     const u32 begin = static_cast<u32>(cache.position());
     block->code.begin = begin;
