@@ -3,18 +3,16 @@
 TCP, the monitor's prompt, a pseudo-terminal, the terminal display. SeaBIOS is the guest."""
 
 import contextlib
-import fcntl
 import json
 import os
-import pty
 import re
 import select
+import shlex
 import signal
 import socket
-import struct
 import subprocess
 import sys
-import termios
+import tempfile
 import time
 
 from cases import Failure, main
@@ -363,39 +361,63 @@ def daemonize(options, work):
     check(refused.returncode == 2 and b"/nowhere" in refused.stderr, f"a wrong option: {refused}")
 
 
+class Tmux:
+    """A terminal of 80 by 25 with a program in it, and how that ended: what is drawn is read as a person sees
+    it, since a terminal library is free in how it brings a text there."""
+
+    def __init__(self, command):
+        self.directory = tempfile.TemporaryDirectory()
+        self.environment = dict(os.environ, TMUX_TMPDIR=self.directory.name, LANG="C.UTF-8", LC_ALL="C.UTF-8")
+        self.environment.pop("TMUX", None)
+        settings = os.path.join(self.directory.name, "tmux.conf")
+        with open(settings, "w", encoding="ascii") as file:
+            file.write("set -g status off\nset -g default-terminal screen\n")
+        self.tmux("-f", settings, "new-session", "-d", "-x", "80", "-y", "25",
+                  f"{shlex.join(command)}; echo ended with status $?; exec cat")
+
+    def tmux(self, *arguments):
+        return subprocess.run(["tmux", *arguments], env=self.environment, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, timeout=PATIENCE, check=True).stdout.decode()
+
+    def screen(self):
+        return self.tmux("capture-pane", "-p")
+
+    def expect(self, wanted, instead_of=None):
+        def shows():
+            screen = self.screen()
+            return wanted in screen and (instead_of is None or instead_of not in screen)
+
+        try:
+            until(shows, f"'{wanted}' instead of {instead_of}")
+        except Failure as failure:
+            raise Failure(f"{failure}; the screen shows:\n{self.screen()}") from None
+
+    def press(self, *keys):
+        self.tmux("send-keys", *keys)
+
+    def close(self):
+        self.tmux("kill-server")
+        self.directory.cleanup()
+
+
 def curses(options, _work):
     """The terminal shows SeaBIOS, types into the guest, and turns to the monitor and back."""
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 25, 80, 0, 0))
-    environment = dict(os.environ, TERM="xterm", LANG="C.UTF-8", LC_ALL="C.UTF-8")
     command = [options.doppel, "-m", "16", "-display", "curses", "--timeout-host", "120s"]
-    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True) as process:
-        os.close(slave)
-        try:
-            screen = Terminal(master)
-            screen.expect(b"SeaBIOS")
-            screen.expect(b"No bootable device")
-            screen.type(b"\x1b2")  # Alt-2
-            screen.expect(b"(doppel) ")
-            screen.type(b"info status\r")
-            screen.expect(b"VM status: running")
-            screen.type(b"\x1b1")
-            screen.expect(b"No bootable device")  # Drawn anew.
-            screen.type(b"\x1b2")
-            screen.expect(b"(doppel) ")
-            screen.type(b"quit\r")
-            end = time.monotonic() + PATIENCE
-            while process.poll() is None and time.monotonic() < end:
-                if select.select([master], [], [], 0.1)[0]:
-                    with contextlib.suppress(OSError):
-                        screen.text += os.read(master, 65536)
-            check(process.poll() == 0, f"status {process.poll()}; {screen.text[-500:]}")
-        finally:
-            if process.poll() is None:
-                process.kill()
-            os.close(master)
+    with contextlib.closing(Tmux(command)) as terminal:
+        terminal.expect("SeaBIOS (version")
+        terminal.expect("No bootable device")
+        terminal.press("M-2")
+        terminal.expect("(doppel)", instead_of="SeaBIOS")
+        terminal.press("info status", "Enter")
+        terminal.expect("VM status: running")
+        terminal.press("M-1")
+        terminal.expect("No bootable device", instead_of="(doppel)")
+        terminal.press("M-2")
+        terminal.expect("(doppel)", instead_of="SeaBIOS")
+        terminal.press("quit", "Enter")
+        terminal.expect("ended with status 0")
     refused = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             env=environment, timeout=PATIENCE, check=False)
+                             timeout=PATIENCE, check=False)
     check(refused.returncode == 2 and b"not a terminal" in refused.stderr, f"without a terminal: {refused}")
 
 
