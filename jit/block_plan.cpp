@@ -251,11 +251,6 @@ void add_uses(const Instruction& insn, Mode mode, PlannedInstruction& planned) {
   }
 }
 
-bool may_leave(const PlannedInstruction& planned) {
-  return !planned.uses.empty() || planned.enters_page || calls_out(planned.treatment) ||
-         planned.treatment == Treatment::Interpret || planned.treatment == Treatment::JumpIf;
-}
-
 /// A division may raise #DE; vector accesses are uses already.
 bool may_divide(const Instruction& insn) {
   return insn.mnemonic == ZYDIS_MNEMONIC_DIV || insn.mnemonic == ZYDIS_MNEMONIC_IDIV;
@@ -303,6 +298,11 @@ bool may_be_passed_by(const Instruction& insn, Mode mode) {
     case Treatment::Return: return true;
     default: return false;
   }
+}
+
+bool may_leave(const PlannedInstruction& planned) {
+  return !planned.uses.empty() || planned.enters_page || calls_out(planned.treatment) ||
+         planned.treatment == Treatment::Interpret || planned.treatment == Treatment::JumpIf;
 }
 
 bool flags_are_seen_before(std::span<const Instruction> block, const BlockPlan& plan, size_t index,

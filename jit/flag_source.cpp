@@ -77,6 +77,9 @@ bool runs_on(Treatment treatment) {
   }
 }
 
+/// Registers are written when nothing can go wrong any more.
+bool writes_last(Treatment treatment) { return treatment == Treatment::Identical || treatment == Treatment::Address; }
+
 /// Its flags stay what they were, and so may their source.
 bool passes_flags(Treatment treatment) {
   return runs_on(treatment) || treatment == Treatment::JumpIf || treatment == Treatment::Jump ||
@@ -89,14 +92,19 @@ bool Emitter::may_spoil_flags(size_t i) const {
   if (!now_.flag_source.has_value() || i < charge_at_) return false;
   const u32 needed = registers_needed(request_->block[*now_.flag_source]);
   const auto& planned = request_->plan.instructions;
+  bool is_source_lost = false;
   for (size_t j = i; j < planned.size(); ++j) {
     const Instruction& insn = request_->block[j];
+    if (is_source_lost && may_leave(planned[j])) return false;
     // Who leaves here because the way is another gets the flags back.
     const bool passes = planned[j].is_passed && planned[j].treatment != Treatment::JumpIf;
     if (!(passes || runs_on(planned[j].treatment)) || insn.flags_read != 0) return false;
     if (insn.flags_written == rflags::kArithmetic) return true;
     if (insn.flags_touched != 0) return false;
-    if ((registers_written(insn, planned[j].treatment) & needed) != 0) return false;
+    if ((registers_written(insn, planned[j].treatment) & needed) == 0) continue;
+    // Who leaves at `j` itself leaves before that.
+    if (!writes_last(planned[j].treatment)) return false;
+    is_source_lost = true;
   }
   return false;
 }

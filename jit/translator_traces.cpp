@@ -20,8 +20,8 @@ constexpr size_t kMostSideExits = 16;
 constexpr size_t kMostRounds = 8;
 constexpr u32 kMostRenoted = 3;
 /// Instructions until a trace that goes into a call's target is noted anew because the call has another by now.
-constexpr u64 kShortestWait = 2'000'000;
-constexpr u64 kLongestWait = 32'000'000;
+constexpr u64 kShortestWait = 500'000;
+constexpr u64 kLongestWait = 8'000'000;
 /// A trace has too many other targets if it meets one in so many runs.
 constexpr u64 kRunsForOneGuardMiss = 4;
 /// Hot places remembered: a bound, not a tuning.

@@ -328,6 +328,42 @@ TEST_CASE("translator: a faulting access has everything as it was before the ins
   }
 }
 
+TEST_CASE("translator: faults show flags whose operands the next load overwrites, or has overwritten") {
+  for (const u64 bad : {u64{0x800000}, u64{0xdead'0000'0000'0000}}) {
+    CAPTURE(bad);
+    Twins twins;
+    enter_long(twins);
+    put_handler(twins);
+    twins.put(kCode, code64(kCode, [&](Assembler& a) {
+      const asmjit::Label top = a.newLabel();
+      a.mov(ecx, 400);
+      a.mov(rbx, asmjit::imm(bad));
+      a.mov(esi, 0x200000);
+      a.bind(top);
+      a.mov(r8, rsi);
+      a.test(cl, 3);
+      a.cmovz(r8, rbx);
+      a.mov(rdx, r8);
+      a.mov(eax, ecx);
+      a.test(eax, 0x8000'0000);  // Leaves other flags than any check.
+      a.mov(rax, ptr(rdx, 8));   // What sets them again is still there,
+      a.test(rax, rax);
+      a.mov(rdx, r8);
+      a.mov(eax, ecx);
+      a.test(eax, 0x8000'0000);
+      a.mov(rax, ptr(rsi, 16));  // and gone
+      a.mov(rdi, ptr(rdx, 24));  // when this one fails.
+      a.test(rdi, rdi);
+      a.dec(ecx);
+      a.jnz(top);
+      a.hlt();
+    }));
+    CHECK(twins.run(100'000) == ExitReason::Halted);
+    CHECK_SAME(twins);
+    CHECK(twins.subject.test.state().gpr[R14] != 0);
+  }
+}
+
 TEST_CASE("translator: branches to addresses that are not canonical fault where they stand") {
   // Their handler goes on at R13.
   for (unsigned kind = 0; kind < 4; ++kind) {
