@@ -73,7 +73,7 @@ BlockPlan plan_block(std::span<const cpu::Instruction> block, Mode mode, std::sp
 /// As above; its first byte is at `rip`, and each instruction follows the one before.
 BlockPlan plan_block(std::span<const cpu::Instruction> block, Mode mode, u64 rip, PlanOptions options);
 
-/// The block may be left at this instruction, before it has done anything or behind it. Divisions that fail are not meant.
+/// The block may be left at this instruction, before it has done anything or behind it; divisions apart.
 bool may_leave(const PlannedInstruction& planned);
 
 /// Whether a flag in `mask` may be looked at after instruction `index` before it is set again:

@@ -100,7 +100,7 @@ bool Emitter::may_spoil_flags(size_t i) const {
     const bool passes = planned[j].is_passed && planned[j].treatment != Treatment::JumpIf;
     if (!(passes || runs_on(planned[j].treatment)) || insn.flags_read != 0) return false;
     if (insn.flags_written == rflags::kArithmetic) return true;
-    if (insn.flags_touched != 0) return false;
+    if (insn.flags_touched != 0) return false;  // As divisions do, which may fail.
     if ((registers_written(insn, planned[j].treatment) & needed) == 0) continue;
     // Who leaves at `j` itself leaves before that.
     if (!writes_last(planned[j].treatment)) return false;
