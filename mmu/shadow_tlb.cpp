@@ -38,7 +38,9 @@ u64 ShadowTlb::fill(Access access, LinearAddr page, u8* host_page, bool global) 
   u64& other = access == Access::Write ? read_tags[where] : write_tags[where];
 
   const bool is_same = (tag == wanted || other == wanted) && addends[where] == addend;
-  if (!is_same) drop_copies(where, Kind::LoadsAndStores);
+  // Copies that were seen to be global are not looked at again.
+  const bool becomes_local = !global && (state_[where] & kIsGlobal) != 0;
+  if (!is_same || becomes_local) drop_copies(where, Kind::LoadsAndStores);
   u64 evicted = kInvalid;
   if (tag != wanted && tag != kInvalid) evicted = tag;
   if (other != wanted && other != kInvalid) evicted = other;
@@ -127,7 +129,7 @@ void ShadowTlb::drop_all_copies() {
       drop_site(sites[copies[number % kCopies].site / sizeof(Site)]);
     }
   }
-  copies_forgotten_ = copies_made;
+  copies_forgotten_ = copies_checked_ = copies_made;
 }
 
 void ShadowTlb::drop_copies(size_t slot, Kind kind) {
@@ -149,29 +151,34 @@ void ShadowTlb::drop_copies(size_t slot, Kind kind) {
   if (kind == Kind::LoadsAndStores) newest_copy[slot] = static_cast<u32>(copies_forgotten_);
 }
 
-/// Copies of global entries are listed anew, the others dropped.
+/// Most processes share their kernel's pages, so most copies stay: only those made since the last time are looked at.
 void ShadowTlb::drop_non_global_copies() {
   if (has_lost_copies()) return drop_all_copies();
+  for (u64 number = copies_checked_ + 1; number <= copies_made; ++number) {
+    Site& site = sites[copies[number % kCopies].site / sizeof(Site)];
+    if (site.minus_page == kNoSite) continue;
+    if ((state_[slot(LinearAddr(-site.minus_page))] & kIsGlobal) == 0) drop_site(site);
+  }
+  copies_checked_ = copies_made;
+  if (copies_made - copies_forgotten_ > kCopies / 2) list_copies_anew();
+}
+
+/// Each site once, so that the ring has room again.
+void ShadowTlb::list_copies_anew() {
   const u64 end = copies_made;
   for (u64 number = copies_forgotten_ + 1; number <= end; ++number) {
     const u32 offset = copies[number % kCopies].site;
     Site& site = sites[offset / sizeof(Site)];
-    if (site.minus_page == kNoSite) continue;
-    const size_t where = slot(LinearAddr(-site.minus_page));
-    if ((state_[where] & kIsGlobal) == 0) {
-      drop_site(site);
-      continue;
-    }
+    if (site.minus_page == kNoSite || site.listed == end) continue;
+    site.listed = end;
     // Its new place in the ring has been read: no more are listed than were.
-    const u32 before = newest_copy[where];
-    const bool is_listed = static_cast<u32>(copies_made) - before < copies_made - end &&
-                           copies[before % kCopies].site == offset;
-    if (is_listed) continue;
     ++copies_made;
-    copies[copies_made % kCopies] = {offset, before};
-    newest_copy[where] = static_cast<u32>(copies_made);
+    u32& newest = newest_copy[slot(LinearAddr(-site.minus_page))];
+    copies[copies_made % kCopies] = {offset, newest};
+    newest = static_cast<u32>(copies_made);
   }
   copies_forgotten_ = end;
+  copies_checked_ = copies_made;
 }
 
 // A slot stays in the chain of its last host page for stores until it gets another.

@@ -110,7 +110,7 @@ class ShadowTlb {
     u64 minus_page;  ///< 0 - linear address of the page.
     u64 addend;
     u64 misses;  ///< How often the place went elsewhere.
-    u64 unused;
+    u64 listed;  ///< Copies made when it was listed anew last.
   };
   /// Void until `begin_site`.
   alignas(64) Site sites[kSites];
@@ -152,6 +152,7 @@ class ShadowTlb {
   enum class Kind : u8 { Stores, LoadsAndStores };
   void drop_copies(size_t slot, Kind kind);
   void drop_non_global_copies();
+  void list_copies_anew();
   static void drop_site(Site& site) {
     site.minus_page = kNoSite;
     site.addend = 0;
@@ -185,6 +186,7 @@ class ShadowTlb {
   std::array<u16, kEntries> chain_of_;
   std::array<u16, kEntries> next_in_chain_{};
   u64 copies_forgotten_ = 0;  // Copies up to this number have been dropped, or listed anew.
+  u64 copies_checked_ = 0;    // Those up to this number that have not been dropped are of global entries.
 };
 
 }  // namespace doppel::mmu

@@ -174,6 +174,37 @@ TEST_CASE("shadow_tlb: copies of global entries outlive a change of address spac
   CHECK_FALSE(is_filled(*tlb, 2));
 }
 
+TEST_CASE("shadow_tlb: copies of global entries are known after many changes of address space") {
+  auto tlb = std::make_unique<ShadowTlb>();
+  tlb->fill(Access::Read, LinearAddr(0x5000), host(1), true);
+  tlb->fill(Access::Read, LinearAddr(0x7000), host(3), true);
+  copy(*tlb, 2, 0x5000);
+  // More than the ring has room for.
+  for (unsigned i = 0; i < ShadowTlb::kCopies; ++i) {
+    tlb->fill(Access::Read, LinearAddr(0x6000), host(2), false);
+    copy(*tlb, 4, 0x6000);
+    copy(*tlb, 6, 0x5000);
+    copy(*tlb, 8, 0x7000);
+    tlb->flush(true);
+    REQUIRE_FALSE(is_filled(*tlb, 4));
+    REQUIRE(is_filled(*tlb, 2));
+  }
+  tlb->fill(Access::Read, LinearAddr(0x5000 + kApart), host(3), false);
+  CHECK_FALSE(is_filled(*tlb, 2));
+  CHECK_FALSE(is_filled(*tlb, 6));
+  CHECK(is_filled(*tlb, 8));
+}
+
+TEST_CASE("shadow_tlb: an entry that is global no longer goes with the address space, and so do its copies") {
+  auto tlb = std::make_unique<ShadowTlb>();
+  tlb->fill(Access::Read, LinearAddr(0x5000), host(1), true);
+  copy(*tlb, 2, 0x5000);
+  tlb->flush(true);
+  tlb->fill(Access::Read, LinearAddr(0x5000), host(1), false);
+  tlb->flush(true);
+  CHECK_FALSE(is_filled(*tlb, 2));
+}
+
 TEST_CASE("shadow_tlb: a page that becomes tracked loses copies for stores, a flushed one all") {
   auto tlb = std::make_unique<ShadowTlb>();
   tlb->fill(Access::Read, LinearAddr(0x5000), host(1), false);
