@@ -51,9 +51,12 @@ struct BranchRecord {
 /// Room for an engine's own variables, within reach of the register that points at the state.
 struct EngineArea {
   static constexpr size_t kWords = 128;
+  static constexpr size_t kCounters = 4096;
   static constexpr size_t kTables = 16;
   static constexpr size_t kTableEntries = 4096;
   alignas(64) u64 words[kWords] = {};
+  /// What is left to count. Void until it is set.
+  u64 counters[kCounters];
   /// Where indirect branches lead, by the low bits of their target; one table a mode. Void until its mode is met.
   alignas(64) u64 tables[kTables][kTableEntries];
 };

@@ -138,6 +138,7 @@ bool Emitter::closes_loop() const {
 EmittedBlock Emitter::emit(const EmitRequest& request) {
   begin(request);
   emit_entries();
+  if (request.counts_runs) emit_run_counter();
   choose_charge();
   take_homes();
   emit_body();
@@ -234,6 +235,29 @@ void Emitter::emit_entries() {
   out_.linked_entry = here();
   // Who comes from the first page knows nothing of the second.
   if (r.second_fetch_id != 0) emit_page_check(r.linear.page() + kPageSize, r.second_fetch_id);
+}
+
+void Emitter::emit_run_counter() {
+  const Mem counter = x86::qword_ptr(x86::r15, run_counter_offset(request_->block_number));
+  if (!flags_are_seen_before(request_->block, request_->plan, 0, rflags::kArithmetic)) {
+    a_.dec(counter);
+    counted_jump_ = jump_if_placeholder(8);  // Negative.
+    return;
+  }
+  a_.mov(x86::rcx, counter);
+  a_.lea(x86::rcx, ptr(x86::rcx, -1));
+  a_.mov(counter, x86::rcx);
+  a_.pext(x86::rcx, x86::rcx, ptr(x86::r15, word_offset(Word::SignMask)));
+  unless_rcx_zero([&] { counted_jump_ = jump_placeholder(); });
+}
+
+/// The run loop passes it by, and makes a trace of it next time.
+void Emitter::emit_counted() {
+  patch_here(counted_jump_);
+  set(x86::r14, request_->rip);
+  a_.mov(x86::dword_ptr(x86::r15, word_offset(Word::LinkNumber)), request_->block_number);
+  a_.mov(x86::ecx, ExitInfo{ExitInfo::Kind::Often}.pack());
+  a_.jump_far(base_, stubs_.exit);
 }
 
 /// rcx = 0 exactly if the page behind `address` is the one that the block was made from.
@@ -425,6 +449,7 @@ void Emitter::emit_splits() {
 }
 
 void Emitter::emit_cold() {
+  if (request_->counts_runs) emit_counted();
   for (const Miss& miss : misses_) emit_miss(miss);
   // One tail for each place that something leads to.
   std::array<u32, kPlaces> tails{};
@@ -454,7 +479,9 @@ void Emitter::emit_cold() {
     a_.mov(x86::ecx, ExitInfo{ExitInfo::Kind::Budget, left, tail.clear_adjust}.pack());
     a_.jump_far(base_, stubs_.exit);
   }
+  out_.first_side_exit = static_cast<u16>(pending_links_.size());
   emit_side_exits();
+  out_.end_side_exits = static_cast<u16>(pending_links_.size());
   emit_splits();
   for (const PendingLink& link : pending_links_) {
     const u32 cold = here();

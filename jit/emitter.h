@@ -4,7 +4,8 @@
 //
 //     [indirect entry]  r14 = target: is it this block?        -> no: the lookup
 //     [page entry]      is the page still behind its address?  -> no: the lookup
-//     [linked entry]    budget                                 -> spent: cold
+//     [linked entry]    run counter, if it has one             -> spent: cold
+//                       budget                                 -> spent: cold
 //     body              one piece for each guest instruction
 //     links             jumps to what follows, patched when it is known
 //     [loop]            body and links once more, if the block jumps back to its beginning: who
@@ -87,6 +88,7 @@ struct EmittedBlock {
   bool is_loop = false;   ///< It jumps back to its beginning,
   bool is_left_for_itself = false;  ///< or a branch out of its middle does.
   boost::container::small_vector<LinkSite, 2> links;  // Most blocks have no more.
+  u16 first_side_exit = 0, end_side_exits = 0;  ///< Which of the links are branches out of its middle.
   std::vector<FaultSite> faults;
   std::vector<std::unique_ptr<CalloutRecord>> callouts;
   std::vector<u32> instruction_offsets;
@@ -118,6 +120,7 @@ struct EmitRequest {
   bool loops = false;     ///< If it jumps back to its beginning, that is made fast.
   OpenCalls open_calls = {};  ///< Where it begins.
   unsigned guard_counter = 0;  ///< Of Word::GuardMisses, if it is a trace.
+  bool counts_runs = false;  ///< It is left when its run counter is spent.
   /// The pages that the way enters, in this order, where PlannedInstruction::enters_page says so.
   struct EnteredPage {
     LinearAddr page;
@@ -153,6 +156,8 @@ class Emitter {
   void begin(const EmitRequest& request);
   EmittedBlock finish();
   void emit_entries();
+  void emit_run_counter();
+  void emit_counted();
   void emit_page_check(LinearAddr address, u32 fetch_id);
   void emit_page_entry(size_t i);
   void compare_page(LinearAddr address, u32 fetch_id);
@@ -384,6 +389,7 @@ class Emitter {
   std::vector<TailJump> tail_jumps_;
   std::vector<TailJump> splits_;
   std::vector<BudgetJump> budget_jumps_;
+  u32 counted_jump_ = 0;        ///< Taken when the run counter is spent.
   size_t next_page_ = 0;        ///< Of EmitRequest::entered_pages.
   size_t charge_at_ = 0;        ///< The budget is charged before this instruction,
   bool charge_spoils_ = false;  ///< with flags that nobody will look at.

@@ -28,6 +28,10 @@ i32 jump_table_offset(unsigned table) {
                           table * cpu::EngineArea::kTableEntries * 8) - kStateBias;
 }
 
+i32 run_counter_offset(u32 block_number) {
+  return static_cast<i32>(kAreaOffset + offsetof(cpu::EngineArea, counters) + run_counter(block_number) * 8) - kStateBias;
+}
+
 TlbOffsets tlb_offsets(const cpu::Cpu& cpu, mmu::Mmu::PrivilegeClass which) {
   DOPPEL_CHECK(reinterpret_cast<const u8*>(&cpu.engine_area) - reinterpret_cast<const u8*>(&cpu.state) ==
                    static_cast<ptrdiff_t>(kAreaOffset),

@@ -102,6 +102,9 @@ inline constexpr i32 selector_offset(Seg segment) {
 i32 word_offset(Word word);
 i32 group_offset(unsigned number);
 i32 jump_table_offset(unsigned table);
+/// Blocks share counters if there are many.
+inline constexpr size_t run_counter(u32 block_number) { return block_number % cpu::EngineArea::kCounters; }
+i32 run_counter_offset(u32 block_number);
 
 /// Privilege classes whose code is translated.
 inline constexpr size_t kClasses = 3;
@@ -124,6 +127,7 @@ struct ExitInfo {
     Lookup,     ///< ExitRip is the target of a branch that has no block yet.
     Link,       ///< As Lookup, and the jump may be patched: `value` is the site.
     Budget,     ///< Too few instructions are left for the block at ExitRip.
+    Often,      ///< The block at ExitRip has run as often as it counts.
     Interpret,  ///< The instruction at ExitRip is the interpreter's.
     Callout,    ///< A handler wants the run loop; everything is in the CpuState already.
   };

@@ -80,6 +80,8 @@ struct TranslatedBlock {
   bool is_alive = true;
   bool has_groups = false; ///< That are left to the interpreter where they straddle two pages.
   bool is_trace = false;   ///< Made because it is hot: jit/translator_traces.cpp.
+  bool remembers = false;  ///< A trace whose accesses remember pages.
+  bool counts_runs = false; ///< Until it becomes a trace.
   bool may_unroll = false; ///< A short loop, of which there is one round.
   u8 guard_counter = 0;    ///< Of Word::GuardMisses, if it is a trace.
   u32 left = 0;            ///< Times it was left because an access reached over the end of its page.

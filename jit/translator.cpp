@@ -128,6 +128,7 @@ void Translator::Impl::flush() {
   renoted_.clear();
   next_notes_.clear();
   cold_counts_.clear();
+  sample_at_ = 0;
   interpreter_.flush();
   pending_ = {};
 }
@@ -173,8 +174,9 @@ ExitReason Translator::Impl::run(u64 budget) {
       const bool is_new = found->runs == 0;
       const BlockVariant variant = pending_.variant;
       const bool may_be_hot = had_none && !variant.is_single && (is_new || variant.context != 0);
-      if (may_be_hot && hot_.contains(hot_key(found->physical, variant.context)) && !interpreter_.is_straddling(*found)) {
-        record_trace(mode, variant.context);
+      const auto hot = may_be_hot ? hot_.find(hot_key(found->physical, variant.context)) : hot_.end();
+      if (hot != hot_.end() && !interpreter_.is_straddling(*found)) {
+        record_trace(mode, variant.context, hot->second);
         pending_ = {};
         continue;
       }
@@ -192,6 +194,7 @@ ExitReason Translator::Impl::run(u64 budget) {
       if (block == nullptr) cold = found;
     }
     if (block != nullptr && remaining() >= static_cast<u64>(kBudgetSlack) + block->count) {
+      if (follows_side_exit()) block = make_counting(*block, mode);
       settle_pending(*block);
       enter(*block, mode);
       after_exit();
@@ -318,7 +321,8 @@ u64 Translator::Impl::prepare(const TranslatedBlock& block, Mode mode) {
   *reinterpret_cast<u64*>(bottom) = mode.flat_code() ? stubs_.sentinel[block.table] : stubs_.exit_lookup;
   const u64 budget = remaining() - static_cast<u64>(kBudgetSlack);
   // The longest block must fit.
-  reserve_ = budget - std::min<u64>(budget, std::max<u64>(options_.sample_interval, kMaxBlockInstructions));
+  const u64 until_sample = sample_at_ > cpu_.state.retired ? sample_at_ - cpu_.state.retired : 0;
+  reserve_ = budget - std::min<u64>(budget, std::max<u64>(until_sample, kMaxBlockInstructions));
   word(Word::Budget) = budget - reserve_;
   word(Word::Flags) = pack_flags(cpu_.state.flags);
   return cache_.address(block.code.linked_entry);
@@ -415,7 +419,7 @@ TranslatedBlock* Translator::Impl::translate(const cpu::Block& cold, Mode mode, 
     trace_.add(insn, trace_.rip + offset, cold.physical + offset);
     offset += insn.length;
   }
-  return translate(trace_, mode, variant.is_single ? Kind::Single : Kind::Block);
+  return translate(trace_, mode, variant.is_single ? Kind::Single : variant.context != 0 ? Kind::Counting : Kind::Block);
 }
 
 TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, Kind kind) {
@@ -448,6 +452,8 @@ TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, Kind
   block->size_bytes = static_cast<u16>(size_bytes);
   block->has_groups = !plan.groups.empty() && !splits;
   block->is_trace = is_hot;
+  block->remembers = is_hot && trace.remembers;
+  block->counts_runs = kind == Kind::Counting && !straddles;
   if (is_hot) block->trace_code = std::make_unique<const TraceCode>(trace.code);
   block->table = table;
   const u32 number = blocks_.next_number();
@@ -457,7 +463,7 @@ TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, Kind
   if (straddles) request.second_fetch_id = cpu_.mmu.fetch_id(next_page(address, mode), PhysAddr(second - 1));
   request.table = table;
   request.block_number = number;
-  for (size_t i = 0; i < length && is_hot; ++i) {
+  for (size_t i = 0; i < length && block->remembers; ++i) {
     if (!wandering_.contains(trace.physical_of(i))) request.remembers |= u64{1} << i;
   }
   for (size_t i = 1; i < trace.code.parts.size(); ++i) {
@@ -469,6 +475,8 @@ TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, Kind
   request.loops = is_hot;
   request.open_calls = contexts_.calls_of(trace.context);
   request.guard_counter = next_guard_counter_;
+  request.counts_runs = block->counts_runs;
+  if (block->counts_runs) cpu_.engine_area.counters[run_counter(number)] = options_.hot_runs;
   block->code = emitter_->emit(request);
   if (is_hot && block->code.has_guards) {
     block->guard_counter = static_cast<u8>(next_guard_counter_);

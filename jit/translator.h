@@ -24,7 +24,8 @@ struct TranslatorOptions {
   unsigned threshold = 4;                 ///< Runs of a block before it is translated.
   bool verify = false;                    ///< Every block's host code is checked before it runs.
   u64 sample_interval = 100'000;          ///< Instructions after which it is noted which block runs,
-  unsigned hot_samples = 2;               ///< and how often one must be noted to become a trace.
+  unsigned hot_samples = 3;               ///< and how often one must be noted to become a trace.
+  u64 hot_runs = 3000;                    ///< Runs of a block that counts them until it becomes a trace.
   unsigned unroll_samples = 8;            ///< A loop noted so often of late is unrolled.
 };
 

@@ -189,6 +189,9 @@ void Translator::Impl::after_exit() {
       interpreter_.run_block(*block, std::min<u64>(remaining(), 1));
       return;
     }
+    case ExitInfo::Kind::Often:
+      stop_counting();
+      return;
     case ExitInfo::Kind::Budget:
       if (reserve_ != 0) sample();
       return;

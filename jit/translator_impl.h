@@ -41,6 +41,7 @@ struct Trace {
   TraceCode code;
   u16 context = 0;   ///< See CallContexts.
   bool closes = false;  ///< The way was back at its beginning behind the last instruction.
+  bool remembers = false;  ///< Its accesses are to remember the pages they found last.
 
   void begin(u64 at, u16 call_context) {
     instructions.clear();
@@ -48,7 +49,7 @@ struct Trace {
     code.clear();
     rip = at;
     context = call_context;
-    closes = false;
+    closes = remembers = false;
   }
   void add(const cpu::Instruction& insn, u64 at, u64 insn_physical) {
     if (instructions.empty()) physical = insn_physical;
@@ -115,11 +116,16 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   TranslatedBlock* find_by_page(const BlockKey& key, LinearAddr address, Mode mode);
   u64 second_page(LinearAddr address, Mode mode);
   bool is_hot(cpu::Block& block);
-  enum class Kind : u8 { Block, Single, Trace, UnrolledTrace };
+  enum class Kind : u8 { Block, Counting, Single, Trace, UnrolledTrace };
+  /// Why a block becomes a trace.
+  enum class HotBy : u8 { Samples, Count };
   TranslatedBlock* translate(const cpu::Block& block, Mode mode, BlockVariant variant);
   TranslatedBlock* translate(const Trace& trace, Mode mode, Kind kind);
   static u64 hot_key(u64 physical, u16 context) { return physical ^ u64{context} << 48; }
-  void make_anew(TranslatedBlock& block);
+  void make_anew(TranslatedBlock& block, HotBy by = HotBy::Samples);
+  bool follows_side_exit() const;
+  TranslatedBlock* make_counting(TranslatedBlock& block, Mode mode);
+  void stop_counting();
   void unroll(TranslatedBlock& loop);
   void improve(TranslatedBlock& trace);
   void follow_call(TranslatedBlock& call);
@@ -133,7 +139,7 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
     return LinearAddr(mode.code64() ? part.rip : (cpu_.state.segment(Seg::CS).base + part.rip) & 0xffff'ffff);
   }
   bool passes_last(Mode mode);
-  void record_trace(Mode mode, u16 context);
+  void record_trace(Mode mode, u16 context, HotBy by);
   u64 prepare(const TranslatedBlock& block, Mode mode);
   void enter(const TranslatedBlock& block, Mode mode);
   void after_exit();
@@ -215,8 +221,9 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   std::unordered_set<u64> wandering_;  // By physical address: instructions whose accesses wander from page to page.
   std::vector<u32> sampled_;           // Numbers of traces that samples found since they were looked at.
   u64 sites_checked_at_ = 0;
+  u64 sample_at_ = 0;  ///< When it is to be noted which block runs, in retired instructions.
   std::unordered_set<u64> splitting_;  // By physical address: blocks whose groups straddled pages.
-  std::unordered_set<u64> hot_;             // By hot_key: to become traces.
+  std::unordered_map<u64, HotBy> hot_;      // By hot_key: to become traces.
   std::unordered_map<u64, u32> renoted_;    // By physical address: how often a trace was noted once more.
   /// By hot_key: when a trace may be noted anew because targets are others by now, in retired instructions.
   struct NextNote {

@@ -30,10 +30,40 @@ constexpr size_t kMostHot = 100'000;
 }  // namespace
 
 /// Forgets a block; when the guest comes there again, it becomes a trace.
-void Translator::Impl::make_anew(TranslatedBlock& block) {
+void Translator::Impl::make_anew(TranslatedBlock& block, HotBy by) {
   if (hot_.size() >= kMostHot) hot_.clear();
-  hot_.insert(hot_key(block.key.physical, block.key.variant.context));
+  hot_.insert_or_assign(hot_key(block.key.physical, block.key.variant.context), by);
   blocks_.kill(block);
+}
+
+/// The jump taken last goes out of the middle of a trace.
+bool Translator::Impl::follows_side_exit() const {
+  if (pending_.kind != Pending::Kind::Link) return false;
+  const TranslatedBlock* const from = blocks_.by_number(pending_.number / kLinksPerBlock);
+  const u32 which = pending_.number % kLinksPerBlock;
+  return from != nullptr && from->is_trace && which >= from->code.first_side_exit && which < from->code.end_side_exits;
+}
+
+/// A trace is charged for all of its instructions until it is left, so the budget hardly ever runs out in what follows
+/// a branch out of its middle. Samples do not find that; it counts how often it runs.
+TranslatedBlock* Translator::Impl::make_counting(TranslatedBlock& block, Mode mode) {
+  if (block.is_trace || block.counts_runs || block.key.variant.is_single || block.is_straddling()) return &block;
+  const Trace trace = guest_of(block);
+  blocks_.kill(block);
+  return translate(trace, mode, Kind::Counting);
+}
+
+/// A block has run as often as it was to count.
+void Translator::Impl::stop_counting() {
+  const u32 number = static_cast<u32>(word(Word::LinkNumber));
+  cpu_.engine_area.counters[run_counter(number)] = options_.hot_runs;
+  TranslatedBlock* const counting = blocks_.by_number(number);
+  if (counting != nullptr) make_anew(*counting, HotBy::Count);
+  // It may have spoilt flags that it sets anew.
+  const cpu::Block* const block = interpreter_.find_block();
+  if (block == nullptr) return;
+  ++statistics_.interpreted_blocks;
+  interpreter_.run_block(*block, remaining());
 }
 
 /// Translates a loop again, with several rounds of it: one budget, and one check of accesses that move on, serve for all.
@@ -41,6 +71,7 @@ void Translator::Impl::unroll(TranslatedBlock& loop) {
   const Mode mode(loop.key.mode);
   if (mode.key() != this->mode().key() || loop.key.code_base != key_here(mode).code_base) return;
   Trace trace = guest_of(loop);
+  trace.remembers = loop.remembers;
   const size_t length = trace.instructions.size();
   const auto branches = static_cast<size_t>(std::count_if(trace.instructions.begin(), trace.instructions.end(),
                                                           [](const cpu::Instruction& insn) { return insn.ends_block; }));
@@ -102,6 +133,7 @@ bool Translator::Impl::misses_guards(const TranslatedBlock& trace, u64 runs) {
 
 /// The budget ran out before its time.
 void Translator::Impl::sample() {
+  sample_at_ = cpu_.state.retired + options_.sample_interval;
   TranslatedBlock* const block = blocks_.by_number(static_cast<u32>(word(Word::LinkNumber)));
   const bool is_inside = block != nullptr && block->key.rip != cpu_.state.rip();
   if (block != nullptr && block->key.variant.is_single) {
@@ -110,7 +142,9 @@ void Translator::Impl::sample() {
     ++block->heat;
     if (block->is_trace) {
       if (block->heat == 1) sampled_.push_back(block->number);
-      if (block->heat >= options_.unroll_samples) improve(*block);
+      // One that was only counted turns out to run much.
+      if (!block->remembers && block->heat >= options_.hot_samples) make_anew(*block);
+      else if (block->heat >= options_.unroll_samples) improve(*block);
     } else if (block->heat == options_.hot_samples) {
       make_anew(*block);
     }
@@ -174,11 +208,13 @@ bool Translator::Impl::may_enter_page(Mode mode) const {
 }
 
 /// Runs on from the hot place where the guest is, and translates the way it takes.
-void Translator::Impl::record_trace(Mode mode, u16 context) {
+void Translator::Impl::record_trace(Mode mode, u16 context, HotBy by) {
   const CpuState& state = cpu_.state;
   const u64 changes = outside_events();
   const u64 generation = cpu_.mmu.generation();
   trace_.begin(state.rip(), context);
+  // An access of a trace that runs little would forget its page before it comes there again.
+  trace_.remembers = by == HotBy::Samples;
   activations_.begin(contexts_.calls_of(context));
   size_t branches = 0;
   bool is_whole = true;

@@ -117,7 +117,7 @@ class ShadowTlb {
   void begin_site(size_t number) { sites[number] = {kNoSite, 0, 0, 0}; }
   /// Copies in the order they were made, in a ring: which site, and the number of the copy made before
   /// of the same slot. Numbers count copies; the first is 1.
-  static constexpr size_t kCopies = 4096;
+  static constexpr size_t kCopies = 4 * kSites;
   struct Copy {
     u32 site;  ///< Distance from the first site.
     u32 before;

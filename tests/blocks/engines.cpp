@@ -59,6 +59,7 @@ Result<std::unique_ptr<cpu::Engine>, Error> make_engine(std::string_view name, c
     if (name == "traces") {
       options.sample_interval = kTraceSampleInterval;
       options.hot_samples = 1;
+      options.hot_runs = 2;
       options.unroll_samples = 2;
     }
     DOPPEL_TRY(std::unique_ptr<jit::Translator> translator, jit::Translator::create(cpu, options));

@@ -14,6 +14,7 @@ inline TranslatorOptions tracing() {
   TranslatorOptions options = eager();
   options.sample_interval = 100;
   options.hot_samples = 1;
+  options.hot_runs = 20;
   options.unroll_samples = 4;
   return options;
 }
@@ -22,7 +23,9 @@ inline TranslatorOptions tracing() {
 class Traced {
  public:
   template <class Write>
-  explicit Traced(Write write) : twins(tracing()) {
+  explicit Traced(Write write) : Traced(tracing(), write) {}
+  template <class Write>
+  Traced(const TranslatorOptions& options, Write write) : twins(options) {
     twins.both([](test::TestCpu& test) {
       test.enter_long();
       allow_vectors(test);

@@ -193,6 +193,55 @@ TEST_CASE("translator: a stack frame over the end of a page") {
   CHECK(traced.twins.statistics().slow_accesses < 300);
 }
 
+TEST_CASE("translator: code that is run a little at a time is sampled, too") {
+  TranslatorOptions options = tracing();
+  options.sample_interval = 1000;
+  Traced traced(options, [](Assembler& a) {
+    const asmjit::Label top = a.newLabel();
+    a.bind(top);
+    a.add(rax, rcx);
+    a.inc(rcx);
+    a.jmp(top);
+  });
+  for (unsigned i = 0; i < 50; ++i) {
+    REQUIRE(traced.twins.run(300) == ExitReason::BudgetSpent);
+    CHECK_SAME(traced.twins);
+  }
+  CHECK(traced.twins.statistics().traces > 0);
+}
+
+// The way behind the branch is shorter than what the trace is charged for, so samples find the trace alone.
+TEST_CASE("translator: what follows a branch out of a trace becomes one by its count") {
+  const auto traces_of = [](bool uses_flags, u64 hot_runs) {
+    TranslatorOptions options = tracing();
+    options.hot_runs = hot_runs;
+    Traced traced(options, [uses_flags](Assembler& a) {
+      const asmjit::Label top = a.newLabel(), other = a.newLabel();
+      a.bind(top);
+      for (unsigned i = 0; i < 28; ++i) a.lea(r13, ptr(r13, 1));
+      a.test(r12, r12);
+      a.jnz(other);
+      for (unsigned i = 0; i < 12; ++i) a.lea(r14, ptr(r14, r13));
+      a.jmp(top);
+      a.bind(other);
+      if (uses_flags) a.setp(al);
+      a.add(r15, r13);
+      a.mov(ptr(rbx), r15);
+      a.jmp(top);
+    });
+    REQUIRE(traced.twins.run(5000) == ExitReason::BudgetSpent);
+    const u64 before = traced.twins.statistics().traces;
+    traced.twins.both([](TestCpu& test) { test.state().gpr[R12] = 1; });
+    traced.run_in_stretches();
+    return traced.twins.statistics().traces - before;
+  };
+  for (const bool uses_flags : {false, true}) {
+    CAPTURE(uses_flags);
+    CHECK(traces_of(uses_flags, 1'000'000) == 0);
+    CHECK(traces_of(uses_flags, 50) > 0);
+  }
+}
+
 TEST_CASE("translator: traces in 32-bit code") {
   const auto write = [](Assembler& a) {
     const asmjit::Label top = a.newLabel(), skip = a.newLabel();
