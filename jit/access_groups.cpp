@@ -175,14 +175,14 @@ class Grouping {
     }
   }
 
-  /// Which groups find another address in the register when a later member comes.
+  /// How often groups find another address in the register when a later member comes.
   void find_kept() {
     i8 present = -1;
     for (const PlannedInstruction& planned : plan_.instructions) {
       for (const MemoryUse& use : planned.uses) {
         if (use.group >= 0) {
           Group& group = plan_.groups[static_cast<size_t>(use.group)];
-          if (present != use.group && group.is_begun) group.is_kept = true;
+          if (present != use.group && group.is_begun) ++group.returns;
           group.is_begun = true;
         }
         present = use.group;

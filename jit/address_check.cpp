@@ -236,17 +236,23 @@ HostMemory Emitter::emit_access(size_t i, const MemoryUse& use, bool spares_r14)
   }
   Group& group = groups_[static_cast<size_t>(use.group)];
   const i32 slot = group_offset(static_cast<unsigned>(use.group));
+  const u8 home = home_of_group(use.group);
   if (!group.is_begun) {
     AddressForm form = use.form;
     form.displacement = group.low_from_base;
     emit_check(i, form, {group.span, group.write, group.reads_first, use.alignment_mask,
                          static_cast<u16>(use.offset)}, true, request_->splits);
-    if (group.is_kept) a_.mov(ptr(x86::r15, slot), x86::r13);
+    // A miss looks there for addresses that are held.
+    if (group.returns != 0) a_.mov(ptr(x86::r15, slot), x86::r13);
+    if (home != kNoHome) a_.mov(x86::gpq(home), x86::r13);
     group.is_begun = true;
+    group_at_hand_ = use.group;
+  } else if (home != kNoHome) {
+    host.base = home;
   } else if (group_at_hand_ != use.group) {
     a_.mov(x86::r13, ptr(x86::r15, slot));
+    group_at_hand_ = use.group;
   }
-  group_at_hand_ = use.group;
   host.displacement = use.offset;
   return host;
 }

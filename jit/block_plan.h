@@ -41,7 +41,7 @@ struct Group {
   u16 span = 0;             ///< Bytes from the lowest to the end of the highest.
   bool write = false;
   bool reads_first = false;
-  bool is_kept = false;     ///< Its host address must be kept in memory: others come in between.
+  u8 returns = 0;           ///< Times its host address is needed again after others came in between: it must be kept.
   bool is_begun = false;    ///< While planning and emitting: the check has been made.
 };
 

@@ -97,6 +97,7 @@ void Emitter::begin(const EmitRequest& request) {
   out_.last_rip = request.plan.instructions[count - 1].rip;
   out_.is_loop = closes_loop();
   swaps_ = choose_homes(request.block, request.plan, out_.is_loop);
+  group_homes_ = out_.is_loop ? choose_group_homes(request.block, request.plan, swaps_) : GroupHomes{};
 }
 
 u64 Emitter::next_rip(size_t i) const {
@@ -215,7 +216,11 @@ void Emitter::take_homes() {
     a_.mov(ptr(x86::r15, gpr_offset(swap.leaves)), x86::gpq(swap.host));
     a_.mov(x86::gpq(swap.host), ptr(x86::r15, gpr_offset(swap.comes)));
   }
-  home_ = homes_with(swaps_);
+  for (const GroupHome& home : group_homes_) {
+    a_.mov(ptr(x86::r15, gpr_offset(home.leaves)), x86::gpq(home.host));
+    out_.address_registers = static_cast<u16>(out_.address_registers | 1u << home.host);
+  }
+  home_ = homes_with(swaps_, group_homes_);
 }
 
 void Emitter::leave_homes() {
@@ -223,6 +228,15 @@ void Emitter::leave_homes() {
     a_.mov(ptr(x86::r15, gpr_offset(swap.comes)), x86::gpq(swap.host));
     a_.mov(x86::gpq(swap.host), ptr(x86::r15, gpr_offset(swap.leaves)));
   }
+  for (const GroupHome& home : group_homes_) a_.mov(x86::gpq(home.host), ptr(x86::r15, gpr_offset(home.leaves)));
+}
+
+/// Where the host address of a group stands besides its word, or kNoHome.
+u8 Emitter::home_of_group(int group) const {
+  for (const GroupHome& home : group_homes_) {
+    if (home.group == group) return home.host;
+  }
+  return kNoHome;
 }
 
 void Emitter::emit_entries() {

@@ -85,6 +85,7 @@ struct EmittedBlock {
   u64 last_rip = 0;       ///< Of the last instruction,
   u32 stack_released = 0; ///< and by how much it has moved the stack pointer, if it is RET.
   bool has_guards = false;  ///< It asks after targets.
+  u16 address_registers = 0;  ///< Bit n: host register n holds the address of a group.
   bool is_loop = false;   ///< It jumps back to its beginning,
   bool is_left_for_itself = false;  ///< or a branch out of its middle does.
   boost::container::small_vector<LinkSite, 2> links;  // Most blocks have no more.
@@ -168,6 +169,7 @@ class Emitter {
   void take_homes();
   /// Guest registers go back to where they are outside. Changes no flag.
   void leave_homes();
+  u8 home_of_group(int group) const;
   bool closes_loop() const;
   /// A direct branch at `i`, or what follows it, leads to the first instruction.
   bool leads_back(u64 target) const { return request_->loops && target == request_->rip; }
@@ -383,6 +385,7 @@ class Emitter {
   Progress now_;
   Homes home_ = kHome;
   HomeSwaps swaps_;
+  GroupHomes group_homes_;
   std::vector<Miss> misses_;
   std::vector<PendingLink> pending_links_;
   std::vector<SideExit> side_exits_;

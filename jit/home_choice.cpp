@@ -15,6 +15,8 @@ using cpu::OperandKind;
 
 /// A swap costs two loads and two stores.
 constexpr int kLeastGain = 4;
+/// Loads that a group must save in each round: loops that are left after few rounds pay for what they lend.
+constexpr int kLeastGroupGain = 7;
 
 /// How often a block names each register, and which must stay where they are.
 struct Uses {
@@ -119,8 +121,33 @@ HomeSwaps choose_homes(std::span<const Instruction> block, const BlockPlan& plan
   return swaps;
 }
 
-Homes homes_with(const HomeSwaps& swaps) {
+GroupHomes choose_group_homes(std::span<const Instruction> block, const BlockPlan& plan, const HomeSwaps& swaps) {
+  GroupHomes chosen;
+  for (u8 i = 0; i < plan.groups.size(); ++i) {
+    if (plan.groups[i].returns >= kLeastGroupGain && chosen.size() < chosen.capacity()) chosen.push_back({i});
+  }
+  if (chosen.empty()) return chosen;
+  if (!can_move(plan)) return {};
+  std::stable_sort(chosen.begin(), chosen.end(), [&](const GroupHome& a, const GroupHome& b) {
+    return plan.groups[a.group].returns > plan.groups[b.group].returns;
+  });
+  const Uses uses = uses_of(block, plan);
+  size_t given = 0;
+  for (u8 guest = 0; guest < 16 && given < chosen.size(); ++guest) {
+    const bool is_swapped = std::any_of(swaps.begin(), swaps.end(), [&](const HomeSwap& swap) { return swap.leaves == guest; });
+    const bool is_free = kHome[guest] != kNoHome && uses.count[guest] == 0 && (uses.pinned >> guest & 1) == 0 && !is_swapped;
+    if (!is_free) continue;
+    chosen[given].leaves = guest;
+    chosen[given].host = kHome[guest];
+    ++given;
+  }
+  chosen.resize(given);
+  return chosen;
+}
+
+Homes homes_with(const HomeSwaps& swaps, const GroupHomes& groups) {
   Homes homes = kHome;
+  for (const GroupHome& home : groups) homes[home.leaves] = kNoHome;
   for (const HomeSwap& swap : swaps) {
     homes[swap.comes] = swap.host;
     homes[swap.leaves] = kNoHome;

@@ -19,7 +19,7 @@ void Translator::Impl::check_block(const TranslatedBlock& block) {
   std::vector<MemorySite> sites = emitter_->memory_sites();
   for (MemorySite& site : sites) site.offset -= block.code.begin;
   const auto violation = verify_block({cache_.writable(block.code.begin), block.code.end - block.code.begin},
-                                      cache_.address(block.code.begin), sites, rules);
+                                      cache_.address(block.code.begin), sites, rules, block.code.address_registers);
   DOPPEL_CHECK(!violation.has_value(), violation->c_str());
 }
 

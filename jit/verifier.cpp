@@ -121,8 +121,9 @@ using Complaint = const char*;
 class Verifier {
  public:
   Verifier(std::span<const u8> code, u64 address, std::span<const MemorySite> sites,
-           const VerifierRules& rules)
-      : code_(code), address_(address), sites_(sites), rules_(rules), is_boundary_(code.size()) {}
+           const VerifierRules& rules, u16 address_registers)
+      : code_(code), address_(address), sites_(sites), rules_(rules), address_registers_(address_registers),
+        is_boundary_(code.size()) {}
 
   std::optional<std::string> run() {
     if (address_ < rules_.code_begin || address_ > rules_.code_end ||
@@ -209,8 +210,20 @@ class Verifier {
       if (whole == ZYDIS_REGISTER_R15) return "changes R15";
       if (whole == ZYDIS_REGISTER_RSP && !(decoded_.is_call_or_return() && is_hidden(operand)))
         return "changes RSP";
+      if (is_address_register(whole) && !is_move_of_address()) return "changes a register that holds an address";
     }
     return nullptr;
+  }
+
+  bool is_address_register(ZydisRegister reg) const {
+    return ZydisRegisterGetClass(reg) == ZYDIS_REGCLASS_GPR64 && (address_registers_ >> ZydisRegisterGetId(reg) & 1) != 0;
+  }
+  /// From R13, or back to what it was outside.
+  bool is_move_of_address() const {
+    if (!decoded_.is(ZYDIS_MNEMONIC_MOV)) return false;
+    const ZydisDecodedOperand& from = decoded_.operands[1];
+    return from.type == ZYDIS_OPERAND_TYPE_REGISTER ? from.reg.value == ZYDIS_REGISTER_R13
+                                                    : from.type == ZYDIS_OPERAND_TYPE_MEMORY && is_state(from);
   }
 
   // --- Memory -----------------------------------------------------------------------------------
@@ -238,10 +251,11 @@ class Verifier {
     return low >= 0 && low + operand.size / 8 <= static_cast<i64>(code_.size());
   }
   /// [checked address + disp], or [what was checked to be added + register + disp]
-  static bool is_checked(const ZydisDecodedOperand& operand) {
+  bool is_checked(const ZydisDecodedOperand& operand) const {
     const i64 low = displacement_of(operand);
     if (operand.mem.base == ZYDIS_REGISTER_R13 && operand.mem.index != ZYDIS_REGISTER_NONE) return true;
-    return contains(kCheckedBases, operand.mem.base) && operand.mem.index == ZYDIS_REGISTER_NONE &&
+    const bool has_address = contains(kCheckedBases, operand.mem.base) || is_address_register(operand.mem.base);
+    return has_address && operand.mem.index == ZYDIS_REGISTER_NONE &&
            low > -kCheckedReach && low < kCheckedReach;
   }
 
@@ -328,6 +342,7 @@ class Verifier {
   const u64 address_;
   const std::span<const MemorySite> sites_;
   const VerifierRules& rules_;
+  const u16 address_registers_;
   std::vector<bool> is_boundary_;
   std::vector<Branch> branches_;  ///< Within the block.
   u64 at_ = 0;
@@ -338,8 +353,8 @@ class Verifier {
 
 std::optional<std::string> verify_block(std::span<const u8> code, u64 address,
                                         std::span<const MemorySite> sites,
-                                        const VerifierRules& rules) {
-  return Verifier(code, address, sites, rules).run();
+                                        const VerifierRules& rules, u16 address_registers) {
+  return Verifier(code, address, sites, rules, address_registers).run();
 }
 
 }  // namespace doppel::jit

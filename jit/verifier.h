@@ -34,9 +34,10 @@ struct MemorySite {
 };
 
 /// Checks `code`, which will run at `address`, from its first byte to its last. `sites` are in any
-/// order. The result is a sentence about the first violation, or nothing.
+/// order. Bit n of `address_registers`: host register n holds a checked address, which it gets from R13. The
+/// result is a sentence about the first violation, or nothing.
 std::optional<std::string> verify_block(std::span<const u8> code, u64 address,
                                         std::span<const MemorySite> sites,
-                                        const VerifierRules& rules);
+                                        const VerifierRules& rules, u16 address_registers = 0);
 
 }  // namespace doppel::jit

@@ -68,7 +68,7 @@ TEST_CASE("block_plan: accesses near one base are one group that covers them all
   CHECK(group.low_from_base == -4);
   CHECK(group.span == 24);
   CHECK_FALSE(group.write);
-  CHECK_FALSE(group.is_kept);
+  CHECK(group.returns == 0);
   CHECK(p.use(0).offset == 12);
   CHECK(p.use(1).offset == 20);
   CHECK(p.use(2).offset == 0);
@@ -279,8 +279,8 @@ TEST_CASE("block_plan: a group is kept in memory where another access comes betw
     a.mov(eax, ptr(rdi, 4));
   });
   REQUIRE(p.groups() == Groups{0, -1, 0, 1, 1});
-  CHECK(p.plan.groups[0].is_kept);
-  CHECK_FALSE(p.plan.groups[1].is_kept);
+  CHECK(p.plan.groups[0].returns == 1);
+  CHECK(p.plan.groups[1].returns == 0);
 }
 
 TEST_CASE("block_plan: an instruction that reads and pushes makes two accesses in this order") {

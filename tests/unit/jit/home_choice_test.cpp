@@ -14,13 +14,27 @@ using test::TestCpu;
 
 constexpr u64 kOrigin = 0x10000;
 
+struct Planned {
+  std::vector<cpu::Instruction> block;
+  BlockPlan plan;
+
+  explicit Planned(const std::function<void(Assembler&)>& write) {
+    TestCpu test;
+    test.enter_long();
+    allow_vectors(test);
+    block = decode_all(test, code64(kOrigin, write));
+    plan = plan_block(block, Mode::of(test.cpu), kOrigin, {});
+  }
+};
+
 HomeSwaps chosen(const std::function<void(Assembler&)>& write, bool repeats) {
-  TestCpu test;
-  test.enter_long();
-  allow_vectors(test);
-  const std::vector<cpu::Instruction> block = decode_all(test, code64(kOrigin, write));
-  const BlockPlan plan = plan_block(block, Mode::of(test.cpu), kOrigin, {});
-  return choose_homes(block, plan, repeats);
+  const Planned planned(write);
+  return choose_homes(planned.block, planned.plan, repeats);
+}
+
+GroupHomes chosen_for_groups(const std::function<void(Assembler&)>& write) {
+  const Planned planned(write);
+  return choose_group_homes(planned.block, planned.plan, choose_homes(planned.block, planned.plan, true));
 }
 
 TEST_CASE("home_choice: a register used much takes the place of one not used") {
@@ -73,6 +87,45 @@ TEST_CASE("home_choice: handlers find every register where it belongs") {
           a.cpuid();
           a.add(r14, 1);
         }, true).empty());
+}
+
+/// From one array to another.
+void copy(Assembler& a, int times) {
+  for (int i = 0; i < times; ++i) {
+    a.add(rax, ptr(rsi, 8 * i));
+    a.mov(ptr(rdi, 8 * i), rax);
+  }
+}
+
+TEST_CASE("home_choice: a group between whose accesses others come takes a place that the block leaves alone") {
+  const GroupHomes homes = chosen_for_groups([](Assembler& a) { copy(a, 8); });
+  REQUIRE(homes.size() == 2);
+  for (const GroupHome& home : homes) {
+    CHECK(home.host == kHome[home.leaves]);
+    CHECK(home.leaves != RSI);
+    CHECK(home.leaves != RDI);
+    CHECK(homes_with({}, homes)[home.leaves] == kNoHome);
+  }
+  CHECK(homes[0].leaves != homes[1].leaves);
+  CHECK(chosen_for_groups([](Assembler& a) { copy(a, 4); }).empty());
+  CHECK(chosen_for_groups([](Assembler& a) {
+          copy(a, 8);
+          a.cpuid();
+        }).empty());
+}
+
+TEST_CASE("home_choice: groups take neither places of swaps nor of registers that the block names") {
+  const Planned planned([](Assembler& a) {
+    copy(a, 8);
+    a.add(r10, rax);
+    a.add(r11, rax);
+    a.add(r14, rbx);
+    a.add(r15, rbp);
+  });
+  const HomeSwaps swaps = choose_homes(planned.block, planned.plan, true);
+  const GroupHomes homes = choose_group_homes(planned.block, planned.plan, swaps);
+  CHECK(swaps.size() == 3);  // RSP, R8 and R9 are all that is left alone.
+  CHECK(homes.empty());
 }
 
 }  // namespace

@@ -242,6 +242,57 @@ TEST_CASE("translator: what follows a branch out of a trace becomes one by its c
   }
 }
 
+TEST_CASE("translator: two groups in turn, with registers that the loop does not name") {
+  Traced traced([](Assembler& a) {
+    const asmjit::Label top = a.newLabel(), copy = a.newLabel();
+    a.mov(rbp, 0x1234567);
+    a.mov(r8, 0x7654321);
+    a.bind(top);
+    a.lea(rdi, ptr(rbx, 0x1ff0));
+    a.lea(rsi, ptr(rbx, 0xff8));
+    a.mov(ecx, 900);
+    a.bind(copy);
+    a.mov(rax, ptr(rsi));
+    a.add(rax, rcx);
+    a.mov(ptr(rdi), rax);
+    a.xor_(rax, ptr(rsi, 8));
+    a.mov(ptr(rdi, 8), rax);
+    a.add(rsi, 8);
+    a.add(rdi, 16);
+    a.dec(ecx);
+    a.jnz(copy);
+    a.lea(r8, ptr(r8, rbp));
+    a.lea(rbp, ptr(rbp, r8));
+    a.jmp(top);
+  });
+  traced.run_in_stretches();
+  REQUIRE(traced.twins.run(30'011) == ExitReason::BudgetSpent);
+  CHECK_SAME(traced.twins);
+}
+
+TEST_CASE("translator: a fault where a register is lent to a group") {
+  Traced traced([](Assembler& a) {
+    const asmjit::Label copy = a.newLabel();
+    a.mov(rbp, 0x1234567);
+    a.mov(r8, 0x7654321);
+    a.mov(rsi, rbx);
+    a.mov(rdi, test::TestCpu::kRamBytes - 0x3000);
+    a.bind(copy);
+    a.mov(rax, ptr(rsi));
+    a.mov(ptr(rdi), rax);
+    a.mov(rax, ptr(rsi, 8));
+    a.mov(ptr(rdi, 8), rax);
+    a.add(rdi, 16);
+    a.jmp(copy);
+  });
+  REQUIRE(traced.twins.run(2000) == ExitReason::BudgetSpent);
+  CHECK_SAME(traced.twins);
+  CHECK(traced.twins.statistics().traces > 0);
+  (void)traced.twins.run(5000);
+  CHECK_SAME(traced.twins);
+  CHECK(traced.twins.reference.test.state().gpr[RDI] == test::TestCpu::kRamBytes);
+}
+
 TEST_CASE("translator: traces in 32-bit code") {
   const auto write = [](Assembler& a) {
     const asmjit::Label top = a.newLabel(), skip = a.newLabel();

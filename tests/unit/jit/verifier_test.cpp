@@ -40,9 +40,9 @@ std::vector<u8> block_of(std::initializer_list<u8> body) {
 
 /// The complaint about `body`, or "" for none.
 std::string complaint(std::initializer_list<u8> body,
-                      std::initializer_list<MemorySite> sites = {}) {
+                      std::initializer_list<MemorySite> sites = {}, u16 address_registers = 0) {
   const std::vector<MemorySite> places(sites);
-  return verify_block(block_of(body), kBlock, places, make_rules()).value_or("");
+  return verify_block(block_of(body), kBlock, places, make_rules(), address_registers).value_or("");
 }
 
 void passes(std::initializer_list<u8> body, std::initializer_list<MemorySite> sites = {}) {
@@ -223,6 +223,18 @@ TEST_CASE("verifier: every identical instruction passes with its access at a sit
     }
     CHECK_MESSAGE(wrong.empty(), form.text << ": " << wrong);
   }
+}
+
+TEST_CASE("verifier: a register that holds an address gets it from R13 and from nowhere else") {
+  constexpr u16 kRbx = 1 << 3;
+  const std::initializer_list<u8> move_and_load = {0x4c, 0x89, 0xeb, 0x48, 0x8b, 0x43, 0x08};  // mov rbx, r13; mov rax, [rbx + 8]
+  CHECK(complaint(move_and_load, {{3, false}}, kRbx).empty());
+  CHECK(says(complaint(move_and_load, {{3, false}}), "loads neither"));
+  CHECK(says(complaint(move_and_load, {}, kRbx), "loads neither"));
+  CHECK(complaint({0x49, 0x8b, 0x5f, 0x10}, {}, kRbx).empty());                          // mov rbx, [r15 + 16]
+  CHECK(says(complaint({0x48, 0x89, 0xc3}, {}, kRbx), "holds an address"));              // mov rbx, rax
+  CHECK(says(complaint({0x48, 0x83, 0xc3, 0x08}, {}, kRbx), "holds an address"));        // add rbx, 8
+  CHECK(says(complaint({0x48, 0x8b, 0x83, 0, 0x10, 0, 0}, {{0, false}}, kRbx), "loads")); // mov rax, [rbx + 4096]
 }
 
 }  // namespace
