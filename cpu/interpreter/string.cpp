@@ -117,6 +117,11 @@ struct Movs {
 /// Writes `n` elements, many at a time.
 template <class T>
 void fill(u8* to, T value, u64 n) {
+  // A page that is cleared is seldom in the host's caches: memset need not read it.
+  if (value == 0) {
+    std::memset(to, 0, n * sizeof value);
+    return;
+  }
   constexpr size_t kChunk = 64;
   u8 chunk[kChunk];
   for (size_t i = 0; i < kChunk; i += sizeof(T)) std::memcpy(chunk + i, &value, sizeof value);
