@@ -4,7 +4,8 @@
 // one that runs much, and one that was found so again becomes a *trace*: the interpreter runs on from
 // there and notes the way that the guest takes, through branches, until it is back at the beginning or
 // something else ends it. What was noted is translated as one block. A branch that went the
-// noted way costs nothing but itself; the other way leaves the trace.
+// noted way costs nothing but itself; the other way leaves the trace, for a block that counts how often it runs
+// until it becomes a trace as well.
 
 #include <algorithm>
 
