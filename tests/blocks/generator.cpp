@@ -197,6 +197,7 @@ void BlockGenerator::fill() {
       case 19: if (is_kernel(block_.setting)) remap(); break;
       case 20: if (random_.one_in(3)) noise(); break;
       case 21: if (random_.one_in(3)) return_from_interrupt(); break;
+      case 22: overwritten_operand(); break;
       default: instruction(); break;
     }
   }

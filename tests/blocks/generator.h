@@ -49,6 +49,9 @@ class BlockGenerator {
   void loop_of_calls();
   void call_procedure();
   void call_over();
+  void overwritten_operand();
+  void on_registers(u64 opcode, u8 reg, u8 rm);
+  void load(u8 to, u8 from);
   void push_pop();
   void indirect();
   void unbalanced();

@@ -72,6 +72,38 @@ void BlockGenerator::ret() {
   else add({0xc3});
 }
 
+/// An instruction of two registers, as wide as addresses are.
+void BlockGenerator::on_registers(u64 opcode, u8 reg, u8 rm) {
+  const u64 mod_rm = u64{0xc0} | (reg & 7) << 3 | (rm & 7);
+  if (bits64()) add({u64{0x48} | (reg >> 3) << 2 | (rm >> 3), opcode, mod_rm});
+  else add({opcode, mod_rm});
+}
+
+/// MOV to, [from + a little]
+void BlockGenerator::load(u8 to, u8 from) {
+  const u64 mod_rm = u64{0x40} | (to & 7) << 3 | (from & 7);
+  const u64 displacement = random_.below(64);
+  const u64 rex = u64{0x48} | (to >> 3) << 2 | (from >> 3);
+  constexpr u64 kNoIndex = 0x24;
+  if (!bits64()) add({0x8b, mod_rm, displacement});
+  else if ((from & 7) == RSP) add({rex, 0x8b, mod_rm, kNoIndex, displacement});
+  else add({rex, 0x8b, mod_rm, displacement});
+}
+
+/// A comparison whose operand a load overwrites, and then an access that may fault: who wants its flags then cannot
+/// compute them again. Behind it nobody wants them.
+void BlockGenerator::overwritten_operand() {
+  if (bits16()) return instruction();
+  constexpr u64 kCompare = 0x39, kTest = 0x85;
+  const u8 overwritten = free_register(), other = free_register();
+  on_registers(random_.one_in(2) ? kCompare : kTest, random_.one_in(2) ? other : overwritten, overwritten);
+  if (random_.one_in(4)) instruction();
+  load(overwritten, pick(roles_.pointers));
+  if (random_.one_in(4)) instruction();
+  load(other, random_.one_in(2) ? overwritten : pick(roles_.pointers));
+  on_registers(kTest, other, other);
+}
+
 void BlockGenerator::forward_branch() {
   const int inside = 1 + static_cast<int>(random_.below(4));
   const int target = next_id_[section_] + 1 + inside;
