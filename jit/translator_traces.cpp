@@ -213,6 +213,7 @@ void Translator::Impl::record_trace(Mode mode, u16 context, HotBy by) {
   const CpuState& state = cpu_.state;
   const u64 changes = outside_events();
   const u64 generation = cpu_.mmu.generation();
+  const u64 deliveries = cpu_.deliveries();
   trace_.begin(state.rip(), context);
   // An access of a trace that runs little would forget its page before it comes there again.
   trace_.remembers = by == HotBy::Samples;
@@ -229,8 +230,9 @@ void Translator::Impl::record_trace(Mode mode, u16 context, HotBy by) {
     is_open = note(*block, rip);
     ++statistics_.interpreted_blocks;
     interpreter_.run_block(*block, remaining());
-    // A fault retires its instruction, too, and leaves the block elsewhere.
-    is_whole = state.retired - before == count && outside_events() == changes && cpu_.mmu.generation() == generation;
+    // A fault retires its instruction, too, perhaps the last one, and leads elsewhere.
+    is_whole = state.retired - before == count && cpu_.deliveries() == deliveries && outside_events() == changes &&
+               cpu_.mmu.generation() == generation;
     ++branches;
   } while (is_whole && is_open && branches < kMostSideExits && remaining() != 0 && trace_goes_on(mode));
   if (trace_.instructions.empty()) return;

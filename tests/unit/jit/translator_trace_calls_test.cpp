@@ -8,6 +8,7 @@ namespace {
 
 using namespace asmjit::x86;
 using cpu::ExitReason;
+using test::TestCpu;
 
 TEST_CASE("call contexts: a number for each list of open calls, 0 for none, and no more than there is room for") {
   CallContexts contexts;
@@ -203,6 +204,46 @@ TEST_CASE("translator: a fault in a function that a trace has gone into") {
     const ExitReason reason = traced.twins.run(1'003);
     CHECK_SAME(traced.twins);
     if (reason != ExitReason::BudgetSpent) break;
+  }
+}
+
+TEST_CASE("translator: a call that faults does not lead into the handler") {
+  // One call of 32 has no stack to push to; the handler, on one of its own, provides one. One of the turns notes the way in
+  // such a round.
+  constexpr u64 kHandler = kCode + 0x800;
+  for (u64 first = 0; first < 32; ++first) {
+    CAPTURE(first);
+    Traced traced([](Assembler& a) {
+      const asmjit::Label top = a.newLabel(), function = a.newLabel();
+      a.bind(top);
+      a.mov(esp, 0x8800);
+      a.inc(rcx);
+      a.test(cl, 31);
+      a.mov(edx, 0x80'0000);
+      a.cmovz(rsp, rdx);
+      a.call(function);
+      a.add(rax, rcx);
+      a.jmp(top);
+      a.bind(function);
+      a.lea(rax, ptr(rax, rcx, 0, 5));
+      a.ret();
+    });
+    traced.twins.put(kHandler, code64(kHandler, [](Assembler& a) {
+      a.mov(qword_ptr(rsp, 32), 0x8800);
+      a.inc(r15);
+      a.add(rsp, 8);
+      a.iretq();
+    }));
+    traced.twins.both([&](TestCpu& test) {
+      test.set_idt64(14, TestCpu::kCode64, kHandler, 14, 0, 1);
+      test.state().gpr[RCX] = first;
+    });
+    for (const u64 budget : {1000u, 3000u}) {
+      REQUIRE(traced.twins.run(budget) == ExitReason::BudgetSpent);
+      CHECK_SAME(traced.twins);
+    }
+    CHECK(traced.twins.statistics().traces > 0);
+    CHECK(traced.twins.subject.test.state().gpr[R15] > 10);
   }
 }
 
