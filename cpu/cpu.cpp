@@ -26,11 +26,27 @@ u8 kind_of(const SegmentRegister& s, unsigned rights) {
                          unsigned{s.high == 0xffff'ffff} * kTo4GiB | unsigned{s.high == 0xffff} * kTo64KiB);
 }
 
+/// See SegmentFacts. Offsets in 4 GiB wrap: no byte is beyond.
+u64 bound_of(u8 kind, u64 high) {
+  using namespace segment_kind;
+  constexpr u64 kNegative = u64{1} << 63;
+  constexpr unsigned kPlain = kWritable | kFromZero;
+  if ((kind & kPlain) != kPlain) return kNegative;
+  return (kind & kTo4GiB) != 0 ? 0 : kNegative - 1 - high;
+}
+
 }  // namespace
+
+SegmentFacts facts_of(const SegmentRegister& segment) {
+  const unsigned rights = rights_of(segment);
+  const u8 kind = kind_of(segment, rights);
+  return {bound_of(kind, segment.high), kind, (rights & segment_kind::kReadable) != 0, (rights & segment_kind::kWritable) != 0};
+}
 
 Cpu::Cpu(const CpuModel& model, mmu::PhysicalMemory& memory, Environment& env)
     : mmu(memory), environment(env), model_(model) {
   mmu.set_attention(&attention);
+  segment_loads_.null.facts = facts_of(SegmentRegister{});
   mmu.walker().set_gigabyte_pages(has(Feature::pdpe1gb));
   reset();
 }
@@ -92,7 +108,8 @@ void Cpu::init() {
 
 Result<LinearAddr> Cpu::linear_slow(Seg segment, u64 offset, size_t size, Access access) {
   const SegmentRegister& s = state.segment(segment);
-  const bool allowed = access == Access::Write ? writable_[index_of(segment)] : readable_[index_of(segment)];
+  const SegmentFacts& facts = segment_facts_[index_of(segment)];
+  const bool allowed = access == Access::Write ? facts.writable : facts.readable;
   const u64 last = offset + size - 1;
   if (!s.usable() || !allowed || offset < s.low) return segment_fault(segment);
   if (last <= s.high) return LinearAddr((s.base + offset) & 0xffff'ffff);
@@ -135,7 +152,7 @@ void Cpu::update_mode() {
 void Cpu::update_code_and_stack() {
   const bool was_code64 = code64_;
   update_code_size();
-  // What is known of segments outside 64-bit code is not kept up to date in it.
+  // What is known of segments in 64-bit code is not kept up to date outside it, nor the other way round.
   if (code64_ != was_code64) return update_mode();
   update_segment(Seg::CS);
   update_segment(Seg::SS);
@@ -183,14 +200,12 @@ void Cpu::update_segment(Seg segment) {
   const unsigned i = index_of(segment);
   const SegmentRegister& s = state.seg[i];
   flat_base_[i] = (segment == Seg::FS || segment == Seg::GS) ? s.base : 0;
-  const unsigned rights = rights_of(s);
-  readable_[i] = (rights & segment_kind::kReadable) != 0;
-  writable_[i] = (rights & segment_kind::kWritable) != 0;
-  if (code64_) return;
-  const u8 kind = kind_of(s, rights);
-  if (kind == segment_kinds_[i]) return;
-  segment_kinds_[i] = kind;
-  ++translation_epoch_;
+  const u8 kind = segment_facts_[i].kind;
+  segment_facts_[i] = facts_of(s);
+  if (code64_ || kind == segment_facts_[i].kind) return;
+  // Generated 32-bit code looks at the bounds of these two itself.
+  const bool is_seen = (segment == Seg::FS || segment == Seg::GS) && (mode_key_ & 3) == 1;
+  if (!is_seen) ++translation_epoch_;
 }
 
 void Cpu::set_cpl(unsigned cpl) {

@@ -67,6 +67,15 @@ inline constexpr u8 kReadable = 1, kWritable = 2, kBaseIsZero = 4, kFromZero = 8
 inline constexpr size_t kCount = 64;
 }  // namespace segment_kind
 
+/// What follows from a segment register.
+struct SegmentFacts {
+  /// For generated code: the sum of this and the offset of a last byte is negative if the byte may not be written.
+  u64 bound = 0;
+  u8 kind = 0;  ///< segment_kind:: bits.
+  bool readable = false, writable = false;
+};
+SegmentFacts facts_of(const SegmentRegister& segment);
+
 class Cpu {
  public:
   /// References must outlive the processor.
@@ -105,8 +114,8 @@ class Cpu {
       return LinearAddr(offset + flat_base_[static_cast<unsigned>(segment)]);
     }
     const SegmentRegister& s = state.segment(segment);
-    const bool allowed = access == Access::Write ? writable_[static_cast<unsigned>(segment)]
-                                                 : readable_[static_cast<unsigned>(segment)];
+    const bool allowed = access == Access::Write ? segment_facts_[static_cast<unsigned>(segment)].writable
+                                                 : segment_facts_[static_cast<unsigned>(segment)].readable;
     if (offset >= s.low && offset + size - 1 <= s.high && allowed) [[likely]] {
       return LinearAddr((s.base + offset) & 0xffff'ffff);
     }
@@ -131,7 +140,7 @@ class Cpu {
   template <class T>
   Result<mmu::UpdateSlot> open_for_update(Seg segment, u64 offset, T& value) {
     DOPPEL_TRY(LinearAddr address, linear(segment, offset, sizeof(T), Access::Write));
-    if (!code64_ && !readable_[static_cast<unsigned>(segment)]) [[unlikely]] {
+    if (!code64_ && !segment_facts_[static_cast<unsigned>(segment)].readable) [[unlikely]] {
       return segment_fault(segment);
     }
     Result<mmu::UpdateSlot> result = mmu.open_for_update<T>(address, value);
@@ -201,7 +210,7 @@ class Cpu {
   /// As update_mode, for a segment register other than CS and SS.
   void update_segment(Seg segment);
   /// What generated code may know of a segment outside 64-bit code, bits of the namespace of that name.
-  u8 segment_kind(unsigned index) const { return segment_kinds_[index]; }
+  u8 segment_kind(unsigned index) const { return segment_facts_[index].kind; }
   /// CPL alone and what depends on it.
   void set_cpl(unsigned cpl);
   /// Bits that decide how bytes decode and what decoded blocks may assume; part of a block's key.
@@ -263,9 +272,27 @@ class Cpu {
   /// Generated code reads the one, and keeps the other with the base of FS or GS.
   const bool* interrupt_line() const { return &intr_; }
   const u64* flat_base(Seg segment) const { return &flat_base_[static_cast<unsigned>(segment)]; }
+  const SegmentFacts* segment_facts(Seg segment) const { return &segment_facts_[static_cast<unsigned>(segment)]; }
   /// Hands CR0, CR3, CR4, EFER, PKRU and the PDPTEs to the MMU.
   void update_paging(bool keep_translations = false);
   std::array<u64, 4> pdpte{};  ///< PAE page-directory-pointer registers.
+
+  /// What came of loading a data segment. 32-bit kernels load the same few on each way in and out; nothing but the descriptor,
+  /// the selector and CPL decides it.
+  struct SegmentLoad {
+    u64 descriptor = 0;  ///< As it was in memory, in the GDT, accessed already.
+    u16 selector = 0;    ///< Null: no load is known.
+    u8 cpl = 0;
+    SegmentRegister segment;
+    SegmentFacts facts;
+  };
+  struct SegmentLoads {
+    SegmentLoad null;  ///< Of a null selector.
+    std::array<SegmentLoad, 16> known;
+    SegmentLoad& of(u16 selector) { return known[selector / 8 % known.size()]; }
+  };
+  SegmentLoads& segment_loads() { return segment_loads_; }
+  const SegmentLoads& segment_loads() const { return segment_loads_; }
 
  private:
   void update_code_size();
@@ -286,9 +313,8 @@ class Cpu {
   u64 translation_epoch_ = 0;
   u64 stack_mask_ = 0xffff;
   u64 flat_base_[kSegCount] = {};
-  bool readable_[kSegCount] = {};
-  bool writable_[kSegCount] = {};
-  u8 segment_kinds_[kSegCount] = {};
+  SegmentFacts segment_facts_[kSegCount];
+  SegmentLoads segment_loads_;
   std::vector<FaultRecord> fault_chain_;
   std::array<BranchRecord, 16> branches_{};
   u64 branch_count_ = 0;

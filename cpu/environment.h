@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "cpu/base/types.h"
 
 namespace doppel::cpu {
@@ -22,6 +24,9 @@ class Environment {
 
   /// Time-stamp counter, at its constant rate, adjustments included.
   virtual u64 tsc() = 0;
+  /// tsc() less CpuState::retired, if that stays the same while only instructions pass time: until `wait`, a write of the
+  /// counter or a device's doing, after all of which the engine's `run` returns.
+  virtual std::optional<u64> tsc_base() { return std::nullopt; }
   virtual void set_tsc(u64 value) = 0;
   virtual u64 tsc_adjust() = 0;
   virtual void set_tsc_adjust(u64 value) = 0;

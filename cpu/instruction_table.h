@@ -20,9 +20,9 @@ enum class InstructionClass : u8 {
   Interpreted,  ///< Never emitted, always interpreted.
 };
 
-/// identical: emitted as it is, memory operand replaced. branch, stack, string, system: jit/translate_branch.cpp,
+/// identical: emitted as it is, memory operand replaced. rewritten: in another form. branch, stack, string, system: jit/translate_branch.cpp,
 /// jit/translate_stack.cpp, jit/translate_string.cpp, jit/translate_system.cpp. callout: calls the handler.
-enum class Translation : u8 { None, identical, branch, stack, string, system, callout };
+enum class Translation : u8 { None, identical, rewritten, branch, stack, string, system, callout };
 
 enum class Then : u8 { Next, Ends };
 

@@ -32,6 +32,39 @@ Result<DescriptorRef> check_data_segment(Cpu& cpu, Selector selector) {
   return ref;
 }
 
+/// The load of this selector that is known, if the descriptor in memory is still the same.
+Result<const SegmentRegister*> find_load(Cpu& cpu, Selector selector) {
+  const Cpu::SegmentLoad& known = cpu.segment_loads().of(selector.value);
+  const CpuState& state = cpu.state;
+  const bool is_known = known.selector == selector.value && known.cpl == state.cpl;
+  if (!is_known || selector.offset() + 7 > state.gdtr.limit) return nullptr;
+  LinearAddr address(state.gdtr.base + selector.offset());
+  if (!state.long_mode()) address.value &= 0xffff'ffff;
+  DOPPEL_TRY(const u64 descriptor, cpu.mmu.read_system<u64>(address));
+  return descriptor == known.descriptor ? &known.segment : nullptr;
+}
+
+/// DS, ES, FS or GS.
+Result<void> load_data_segment(Cpu& cpu, Seg segment, Selector selector) {
+  SegmentRegister& target = cpu.state.segment(segment);
+  DOPPEL_TRY(const SegmentRegister* const known, find_load(cpu, selector));
+  if (known != nullptr) {
+    const bool is_same = target.base == known->base && target.limit == known->limit && target.attributes == known->attributes;
+    target = *known;
+    if (!is_same) cpu.update_segment(segment);
+    return {};
+  }
+  DOPPEL_TRY(const DescriptorRef ref, check_data_segment(cpu, selector));
+  DOPPEL_TRY(mark_accessed(cpu, ref));
+  target = make_segment(selector, ref.descriptor);
+  cpu.update_segment(segment);
+  const bool was_accessed = !ref.descriptor.is_system() && bit(ref.descriptor.low, 40);
+  if (was_accessed && !selector.is_ldt()) {
+    cpu.segment_loads().of(selector.value) = {ref.descriptor.low, selector.value, cpu.state.cpl, target, facts_of(target)};
+  }
+  return {};
+}
+
 SegmentRegister null_segment(u16 selector) {
   SegmentRegister segment;
   segment.selector = selector;
@@ -113,9 +146,10 @@ Result<void> load_segment(Cpu& cpu, Seg segment, u16 value) {
                            (cpu.code64() && state.cpl != 3 && selector.rpl() == state.cpl);
       if (!allowed) return gp();
       target = null_segment(value);
+    } else if (segment != Seg::SS) {
+      return load_data_segment(cpu, segment, selector);
     } else {
-      DOPPEL_TRY(const DescriptorRef ref, segment == Seg::SS ? check_stack_segment(cpu, selector)
-                                                             : check_data_segment(cpu, selector));
+      DOPPEL_TRY(const DescriptorRef ref, check_stack_segment(cpu, selector));
       DOPPEL_TRY(mark_accessed(cpu, ref));
       target = make_segment(selector, ref.descriptor);
     }

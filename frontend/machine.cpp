@@ -415,6 +415,11 @@ bool Machine::write_msr(u32 index, u64 value) { return board_->write_msr(index, 
 u8 Machine::cr8() { return board_->cr8(); }
 void Machine::set_cr8(u8 priority) { board_->set_cr8(priority); }
 u64 Machine::tsc() { return board_->tsc(); }
+std::optional<u64> Machine::tsc_base() {
+  const bool counts_instructions = scheduler_->shift() == 0 && kTscHz == 1'000'000'000;
+  if (!counts_instructions) return std::nullopt;
+  return board_->tsc() - cpu_->state.retired;
+}
 void Machine::set_tsc(u64 value) { board_->set_tsc(value); }
 u64 Machine::tsc_adjust() { return board_->tsc_adjust(); }
 void Machine::set_tsc_adjust(u64 value) { board_->set_tsc_adjust(value); }

@@ -171,6 +171,7 @@ class Machine final : private cpu::Environment,
   u8 cr8() override;
   void set_cr8(u8 priority) override;
   u64 tsc() override;
+  std::optional<u64> tsc_base() override;
   void set_tsc(u64 value) override;
   u64 tsc_adjust() override;
   void set_tsc_adjust(u64 value) override;

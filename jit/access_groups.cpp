@@ -51,13 +51,14 @@ class Grouping {
     i64 low = 0, high = 0;
     i64 moved_at_first = 0;
     bool is_open = true;
+    bool other_access = false;
     bool write = false, reads_first = false;
     boost::container::static_vector<Member, 2 * kMaxBlockInstructions> members;
   };
 
   u8 natural_bytes() const { return mode_.code64() ? 8 : 4; }
   bool is_groupable(const AddressForm& form) const {
-    if (form.base >= 16 || form.bytes != natural_bytes()) return false;
+    if (form.base >= 16 || form.bytes != natural_bytes() || form.bit_index != cpu::kZeroRegister) return false;
     // Distances within a group must fit a displacement.
     constexpr i64 kFar = i64{1} << 30;
     if (form.displacement < -kFar || form.displacement > kFar) return false;
@@ -72,8 +73,9 @@ class Grouping {
     const Track index = has_index ? tracks_[use.form.index] : Track{};
     const i64 moved = track.moved + index.moved * (i64{1} << use.form.scale);
     const i64 at = moved + use.form.displacement;
+    const bool other_access = plan_.instructions[i].other_access;
     for (Candidate& candidate : candidates_) {
-      if (!candidate.is_open || candidate.form.base != use.form.base ||
+      if (!candidate.is_open || candidate.other_access != other_access || candidate.form.base != use.form.base ||
           candidate.version != track.version || candidate.form.segment != use.form.segment) {
         continue;
       }
@@ -98,6 +100,7 @@ class Grouping {
     candidate.low = at;
     candidate.high = at + use.size;
     candidate.moved_at_first = moved;
+    candidate.other_access = other_access;
     candidate.write = use.write;
     candidate.members.push_back({i, u, at});
     candidates_.push_back(candidate);

@@ -29,11 +29,7 @@ using x86::ptr;
 
 namespace {
 
-constexpr i32 segment_base(Seg segment) {
-  return state_offset(offsetof(cpu::CpuState, seg) +
-                      static_cast<size_t>(segment) * sizeof(cpu::SegmentRegister) +
-                      offsetof(cpu::SegmentRegister, base));
-}
+constexpr i32 segment_base(Seg segment) { return segment_offset(segment) + static_cast<i32>(offsetof(cpu::SegmentRegister, base)); }
 
 }  // namespace
 
@@ -70,6 +66,7 @@ void Emitter::emit_offset(const Gpq& to, const AddressForm& form) {
 }
 
 void Emitter::emit_linear(const AddressForm& form, unsigned size, std::vector<u32>* outside) {
+  if (form.bit_index != cpu::kZeroRegister) return emit_bit_linear(form);
   emit_offset(x86::r14, form);
   const Mode mode = request_->mode;
   if (mode.code64()) {
@@ -87,8 +84,33 @@ void Emitter::emit_linear(const AddressForm& form, unsigned size, std::vector<u3
     a_.mov(x86::ecx, x86::ecx);
     unless_rcx_zero([&] { outside->push_back(jump_placeholder()); });
   }
+  if (shape == SegmentShape::Checked && outside != nullptr) {
+    a_.mov(x86::rcx, ptr(x86::r15, facts_offset(cpu_, form.segment) + static_cast<i32>(offsetof(cpu::SegmentFacts, bound))));
+    a_.lea(x86::rcx, ptr(x86::rcx, x86::r14, 0, static_cast<i32>(size) - 1));
+    a_.pext(x86::rcx, x86::rcx, ptr(x86::r15, word_offset(Word::SignMask)));
+    unless_rcx_zero([&] { outside->push_back(jump_placeholder()); });
+  }
   a_.mov(x86::rcx, ptr(x86::r15, segment_base(form.segment)));
   a_.lea(x86::r14d, ptr(x86::r14, x86::rcx));
+}
+
+/// Bits are counted in both directions.
+void Emitter::emit_bit_linear(const AddressForm& form) {
+  const Mem spare = ptr(x86::r15, word_offset(Word::Spare));
+  const unsigned scale = form.bit_bytes == 8 ? 3 : 2;
+  load_guest(x86::r14, form.bit_index);
+  if (form.bit_bytes == 4) a_.movsxd(x86::r14, x86::r14d);
+  a_.mov(x86::ecx, scale + 3);
+  a_.sarx(x86::rcx, x86::r14, x86::rcx);
+  a_.mov(spare, x86::rcx);
+  emit_offset(x86::r14, form);
+  a_.mov(x86::rcx, spare);
+  const Mem operand = ptr(x86::r14, x86::rcx, scale);
+  if (form.bytes == 8) {
+    a_.lea(x86::r14, operand);
+  } else {
+    a_.lea(x86::r14d, operand);
+  }
 }
 
 /// `folds`: r13 becomes the host address. Else it is what is to be added to the linear address.
@@ -156,7 +178,8 @@ void Emitter::emit_site_check(size_t i, MissInfo info, bool folds, Miss& miss) {
 /// The linear address is a register at home, with a displacement where it cannot wrap: host
 /// instructions can use it as it stands.
 bool Emitter::is_direct(const AddressForm& form) const {
-  if (form.index != cpu::kZeroRegister || form.base >= 16 || home_[form.base] == kNoHome) return false;
+  if (form.index != cpu::kZeroRegister || form.bit_index != cpu::kZeroRegister) return false;
+  if (form.base >= 16 || home_[form.base] == kNoHome) return false;
   if (!has_site() && form.displacement != 0) return false;
   const Mode mode = request_->mode;
   if (mode.code64()) return form.bytes == 8 && form.segment != Seg::FS && form.segment != Seg::GS;
@@ -165,11 +188,12 @@ bool Emitter::is_direct(const AddressForm& form) const {
 
 /// Looks into the shadow TLB.
 void Emitter::emit_index_check(size_t i, MissInfo info, bool folds, Miss& miss) {
-  const Mem tag = ptr(x86::r15, x86::r13, 3, info.write ? tlb_.write_tags : tlb_.read_tags);
-  const Mem addend = ptr(x86::r15, x86::r13, 3, tlb_.addends);
+  const TlbOffsets& tlb = info.other_access ? other_tlb_ : tlb_;
+  const Mem tag = ptr(x86::r15, x86::r13, 3, info.write ? tlb.write_tags : tlb.read_tags);
+  const Mem addend = ptr(x86::r15, x86::r13, 3, tlb.addends);
   const Gpq linear = miss.is_direct ? x86::gpq(home_[miss.form.base]) : x86::r14;
   const i32 last = info.size - 1;
-  a_.pext(x86::r13, linear, ptr(x86::r15, tlb_.mask));
+  a_.pext(x86::r13, linear, ptr(x86::r15, tlb.mask));
   if (may_spoil_flags(i)) {
     if (last != 0) a_.lea(x86::rcx, ptr(linear, last));
     a_.shrx(x86::rcx, last != 0 ? x86::rcx : linear, x86::r15);
@@ -227,7 +251,7 @@ HostMemory Emitter::emit_access(size_t i, const MemoryUse& use, bool spares_r14)
     const bool stands_in_home = is_direct(use.form);
     // Without flags the index form spends R14 itself.
     const bool folds = !stands_in_home && (spares_r14 || (!has_site() && !may_spoil_flags(i)));
-    emit_check(i, use.form, {use.size, use.write, false, use.alignment_mask, 0}, folds);
+    emit_check(i, use.form, {use.size, use.write, false, use.alignment_mask, 0, has_other_access()}, folds);
     group_at_hand_ = -1;
     if (folds) return host;
     host.index = stands_in_home ? home_[use.form.base] : u8{kR14};
@@ -241,7 +265,7 @@ HostMemory Emitter::emit_access(size_t i, const MemoryUse& use, bool spares_r14)
     AddressForm form = use.form;
     form.displacement = group.low_from_base;
     emit_check(i, form, {group.span, group.write, group.reads_first, use.alignment_mask,
-                         static_cast<u16>(use.offset)}, true, request_->splits);
+                         static_cast<u16>(use.offset), has_other_access()}, true, request_->splits && !has_other_access());
     // A miss looks there for addresses that are held.
     if (group.returns != 0) a_.mov(ptr(x86::r15, slot), x86::r13);
     if (home != kNoHome) a_.mov(x86::gpq(home), x86::r13);

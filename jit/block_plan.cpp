@@ -25,7 +25,28 @@ Treatment treat_string(const Instruction& insn) {
   return repeats ? Treatment::Callout : Treatment::String;
 }
 
+/// In segments whose offsets are linear addresses.
+Treatment treat_bit_string(const Instruction& insn, Mode mode) {
+  const AddressForm form = form_of(insn, 0);
+  const bool is_flat = mode.code64() ? form.segment != Seg::FS && form.segment != Seg::GS
+                                     : mode.shape(form.segment) == SegmentShape::Flat;
+  return is_flat && form.bytes >= 4 && insn.width >= 4 ? Treatment::BitString : Treatment::Callout;
+}
+
+/// Of MOV and POP into a segment register.
+Treatment treat_segment_load(const Instruction& insn, Mode mode) {
+  const Seg segment = static_cast<Seg>(insn.operand[0].reg);
+  const bool is_data = segment != Seg::CS && segment != Seg::SS;
+  return is_data && mode.protected32() ? Treatment::LoadSegment : Treatment::Callout;
+}
+
 Treatment treat_identical(const Instruction& insn, const Mode mode) {
+  if (insn.operand[0].kind == OperandKind::Segment) return treat_segment_load(insn, mode);
+  if (insn.operand[1].kind == OperandKind::Control) {
+    const unsigned number = insn.operand[1].reg;
+    const bool is_plain = number == 0 || number == 2 || number == 3;
+    return is_plain && mode.ring0() ? Treatment::ReadControl : Treatment::Callout;
+  }
   if (insn.operand[1].kind == OperandKind::Segment && insn.operand[0].kind == OperandKind::Gpr) return Treatment::ReadSelector;
   for (const Operand& operand : insn.operand) {
     if (operand.kind == OperandKind::Segment || operand.kind == OperandKind::Control ||
@@ -51,7 +72,7 @@ Treatment treat_identical(const Instruction& insn, const Mode mode) {
     case ZYDIS_MNEMONIC_BTC:
     case ZYDIS_MNEMONIC_BTR:
     case ZYDIS_MNEMONIC_BTS:
-      return memory && insn.operand[1].kind == OperandKind::Gpr ? Treatment::Callout : Treatment::Identical;
+      return memory && insn.operand[1].kind == OperandKind::Gpr ? treat_bit_string(insn, mode) : Treatment::Identical;
     // Counts above 16 are Intel's here, and the host's may be another.
     case ZYDIS_MNEMONIC_SHLD:
     case ZYDIS_MNEMONIC_SHRD: return insn.width == 2 ? Treatment::Callout : Treatment::Identical;
@@ -91,6 +112,14 @@ Treatment treat_branch(const Instruction& insn, Mode mode, u64 next_rip) {
 }
 
 Treatment treat_system(const Instruction& insn, Mode mode) {
+  switch (insn.mnemonic) {
+    case ZYDIS_MNEMONIC_RDTSC:
+    case ZYDIS_MNEMONIC_RDTSCP:
+    case ZYDIS_MNEMONIC_RDPKRU: return Treatment::ReadSystem;
+    case ZYDIS_MNEMONIC_RDFSBASE:
+    case ZYDIS_MNEMONIC_RDGSBASE: return mode.code64() ? Treatment::ReadSystem : Treatment::Callout;
+    default: break;
+  }
   if (!mode.ring0()) return Treatment::Callout;
   switch (insn.mnemonic) {
     case ZYDIS_MNEMONIC_CLI: return Treatment::ClearInterrupts;
@@ -99,6 +128,8 @@ Treatment treat_system(const Instruction& insn, Mode mode) {
     case ZYDIS_MNEMONIC_POPFD:
     case ZYDIS_MNEMONIC_POPFQ: return Treatment::PopFlags;
     case ZYDIS_MNEMONIC_SWAPGS: return mode.code64() ? Treatment::SwapGs : Treatment::Callout;
+    case ZYDIS_MNEMONIC_STAC:
+    case ZYDIS_MNEMONIC_CLAC: return Treatment::Callout;
     default: return Treatment::PushFlags;
   }
 }
@@ -110,7 +141,9 @@ Treatment treat_stack(const Instruction& insn, Mode mode) {
   const bool is_segment = insn.operand[0].kind == OperandKind::Segment;
   switch (insn.mnemonic) {
     case ZYDIS_MNEMONIC_PUSH: return plain || is_segment ? Treatment::Push : Treatment::Callout;
-    case ZYDIS_MNEMONIC_POP: return plain ? Treatment::Pop : Treatment::Callout;
+    case ZYDIS_MNEMONIC_POP:
+      if (is_segment) return insn.stack_width == 4 ? treat_segment_load(insn, mode) : Treatment::Callout;
+      return plain ? Treatment::Pop : Treatment::Callout;
     case ZYDIS_MNEMONIC_LEAVE:
       return insn.stack_width == (mode.code64() ? 8 : 4) && mode.wide_stack() ? Treatment::Leave
                                                                             : Treatment::Callout;
@@ -128,6 +161,7 @@ Treatment treat_any(const Instruction& insn, Mode mode, u64 next_rip) {
   }
   switch (row.translation) {
     case cpu::Translation::identical: return treat_identical(insn, mode);
+    case cpu::Translation::rewritten: return Treatment::ExchangePair;
     case cpu::Translation::branch: return treat_branch(insn, mode, next_rip);
     case cpu::Translation::stack: return treat_stack(insn, mode);
     case cpu::Translation::string: return treat_string(insn);
@@ -163,6 +197,7 @@ bool is_checkable(const MemoryUse& use, Mode mode) {
     case SegmentShape::Flat:
     case SegmentShape::Based:
     case SegmentShape::Small:
+    case SegmentShape::Checked:
       return use.form.segment != Seg::CS || !use.write;
     case SegmentShape::Other:
       return false;
@@ -211,6 +246,23 @@ void add_uses(const Instruction& insn, Mode mode, PlannedInstruction& planned) {
     case Treatment::PopFlags:
       add(stack_form(mode, 0), pushed, false);
       break;
+    case Treatment::BitString: {
+      AddressForm form = form_of(insn, next_rip);
+      form.bit_index = insn.operand[1].reg / 8;
+      form.bit_bytes = insn.width;
+      add(form, insn.width, insn.mnemonic != ZYDIS_MNEMONIC_BT);
+      break;
+    }
+    case Treatment::ExchangePair: {
+      const unsigned size = insn.operand[operand_of(insn, OperandKind::Memory)].bytes;
+      add(form_of(insn, next_rip), size, true);
+      if (size == 16) planned.uses[0].alignment_mask = 15;
+      break;
+    }
+    case Treatment::LoadSegment:
+      if (insn.mnemonic == ZYDIS_MNEMONIC_POP) add(stack_form(mode, 0), pushed, false);
+      if (has_memory) add(form_of(insn, next_rip), 2, false);
+      break;
     case Treatment::Pop:
       add(stack_form(mode, 0), pushed, false);
       if (has_memory) {
@@ -256,6 +308,46 @@ bool may_divide(const Instruction& insn) {
   return insn.mnemonic == ZYDIS_MNEMONIC_DIV || insn.mnemonic == ZYDIS_MNEMONIC_IDIV;
 }
 
+/// STAC or CLAC.
+bool changes_access(const Instruction& insn) {
+  const bool is_valid = insn.handler != cpu::interpret_invalid;
+  return is_valid && (insn.mnemonic == ZYDIS_MNEMONIC_STAC || insn.mnemonic == ZYDIS_MNEMONIC_CLAC);
+}
+
+/// Where the STAC or CLAC at `i` is taken back; 0 if that is not on the way, or somebody looks at AC before.
+size_t end_of_other_access(std::span<const Instruction> block, const BlockPlan& plan, size_t i) {
+  for (size_t j = i + 1; j < plan.instructions.size(); ++j) {
+    if (changes_access(block[j]) && block[j].mnemonic != block[i].mnemonic) return j;
+    const Treatment treatment = plan.instructions[j].treatment;
+    const bool looks = treatment == Treatment::PushFlags || treatment == Treatment::PopFlags;
+    const bool may_lead_away = block[j].ends_block && !plan.instructions[j].is_passed;
+    if (looks || may_lead_away) return 0;
+  }
+  return 0;
+}
+
+/// See PlannedInstruction::other_access. Where that is not enough, another mode holds behind STAC or CLAC: the block ends.
+void find_accesses(std::span<const Instruction> block, Mode mode, BlockPlan& plan) {
+  if (!mode.has_smap()) return;
+  const bool is_set_before = mode.privilege() == mmu::Mmu::PrivilegeClass::SupervisorAc;
+  size_t end = 0;
+  for (size_t i = 0; i < plan.instructions.size(); ++i) {
+    PlannedInstruction& planned = plan.instructions[i];
+    planned.other_access = i <= end && end != 0;
+    if (!changes_access(block[i])) continue;
+    const bool is_set_behind = block[i].mnemonic == ZYDIS_MNEMONIC_STAC;
+    if (!planned.other_access && is_set_behind != is_set_before) {
+      end = end_of_other_access(block, plan, i);
+      if (end == 0) {
+        plan.instructions.resize(i + 1);
+        plan.closes = false;
+        return;
+      }
+    }
+    planned.treatment = Treatment::Nothing;
+  }
+}
+
 }  // namespace
 
 BlockPlan plan_block(std::span<const Instruction> block, Mode mode, std::span<const u64> rips, PlanOptions options) {
@@ -275,6 +367,7 @@ BlockPlan plan_block(std::span<const Instruction> block, Mode mode, std::span<co
     planned.is_passed = block[i].ends_block && (i + 1 < count || plan.closes);
     if (planned.is_passed) planned.leads_to = rips[(i + 1) % count];
   }
+  find_accesses(block, mode, plan);
   if (options.groups) find_groups(block, mode, plan);
   return plan;
 }

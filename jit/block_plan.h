@@ -8,6 +8,9 @@
 // may move by constants in between (PUSH, ADD RSP, INC): offsets are counted from their values at the
 // beginning. A group whose range straddles two pages fails its check and is left to the
 // interpreter; a block to which that happens often is translated again without groups.
+//
+// Kernels touch the user's memory between STAC and CLAC. Where both lie on the way, EFLAGS.AC stays what it was: the accesses
+// in between look into the other shadow TLB, and only who leaves there turns the flag over.
 
 #include <array>
 #include <optional>
@@ -52,6 +55,7 @@ struct PlannedInstruction {
   /// A transfer of control behind which the block goes on, at `leads_to`: the way that was noted.
   bool is_passed = false;
   u64 leads_to = 0;
+  bool other_access = false;  ///< Here the guest's AC is the other than where the block began, and the CpuState's is not.
   bool enters_page = false;  ///< Before it the block asks whether the page that it enters is still the same, and may be left.
   std::optional<OperandSetup> setup;  ///< Of an identical one, while registers are where `kHome` says.
 };

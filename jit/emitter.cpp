@@ -74,6 +74,7 @@ void Emitter::compare_target(u64 value) {
 void Emitter::begin(const EmitRequest& request) {
   request_ = &request;
   tlb_ = tlb_of_class_[static_cast<size_t>(request.mode.privilege())];
+  if (request.mode.has_smap()) other_tlb_ = tlb_of_class_[static_cast<size_t>(request.mode.with_other_access().privilege())];
   out_ = {};
   now_ = {};
   now_.open_calls = request.open_calls;
@@ -172,7 +173,7 @@ void Emitter::emit_body() {
     is_suspect_ = false;
     emit_page_entry(i);
     TailState& tail = tail_states_[place_of(i)];
-    tail = {now_.adjust_is_stale, i >= charge_at_, now_.x87_note, {}};
+    tail = {now_.adjust_is_stale, i >= charge_at_, has_other_access(), now_.x87_note, {}};
     if (now_.flags_are_spoilt) tail.flags_of = now_.flag_source;
     if (i == charge_at_) emit_budget();
     emit_instruction(i);
@@ -286,7 +287,7 @@ void Emitter::emit_page_entry(size_t i) {
   if (!request_->plan.instructions[i].enters_page || in_loop_) return;
   const EmitRequest::EnteredPage& entered = request_->entered_pages[next_page_++];
   compare_page(entered.page, entered.fetch_id);
-  unless_rcx_zero([&] { side_exits_.push_back({jump_placeholder(), i, request_->plan.instructions[i].rip, now_, true}); });
+  unless_rcx_zero([&] { add_side_exit(jump_placeholder(), i, request_->plan.instructions[i].rip, true); });
   out_.has_guards = true;
 }
 
@@ -348,12 +349,17 @@ void Emitter::emit_instruction(size_t i) {
     case Treatment::Nothing: return;
     case Treatment::Identical: return emit_identical(i);
     case Treatment::Address: return emit_lea(i);
+    case Treatment::BitString: return emit_bit_string(i);
+    case Treatment::ExchangePair: return emit_exchange_pair(i);
     case Treatment::Push: return emit_push(i);
     case Treatment::Pop: return emit_pop(i);
     case Treatment::Leave: return emit_leave(i);
     case Treatment::String: return emit_string(i);
     case Treatment::Direction: return emit_direction(i);
     case Treatment::ReadSelector: return emit_read_selector(i);
+    case Treatment::ReadControl: return emit_read_control(i);
+    case Treatment::ReadSystem: return emit_read_system(i);
+    case Treatment::LoadSegment: return emit_load_segment(i);
     case Treatment::PushFlags: return emit_push_flags(i);
     case Treatment::PopFlags: return emit_pop_flags(i);
     case Treatment::ClearInterrupts: return replace_system_flags(Word::NoInterruptMask, 0);
@@ -385,6 +391,7 @@ void Emitter::emit_callout(size_t i) {
   record->not_retired = static_cast<u8>(count - i - 1);
   record->clear_adjust = now_.adjust_is_stale;
   record->touches_fpu = cpu::is_float_row(insn.mnemonic);
+  record->other_access = planned.other_access;
   emit_x87_pointers();
   a_.mov(x86::rcx, reinterpret_cast<u64>(record.get()));
   a_.call(stubs_.callout);
@@ -410,7 +417,7 @@ void Emitter::emit_tail(size_t place) {
   leave_homes();
   const int left = static_cast<int>(request_->plan.instructions.size() - i);
   const i8 not_retired = static_cast<i8>(tail.is_charged ? left : -static_cast<int>(i));
-  a_.mov(x86::ecx, ExitInfo{ExitInfo::Kind::Interpret, not_retired, tail.clear_adjust}.pack());
+  a_.mov(x86::ecx, ExitInfo{ExitInfo::Kind::Interpret, not_retired, tail.clear_adjust, tail.other_access}.pack());
   a_.jump_far(base_, stubs_.exit);
 }
 
@@ -427,13 +434,20 @@ void Emitter::emit_side_exits() {
       // A block that begins with this very instruction would only ask again.
       variant.is_single = exit.target == request_->rip;
       count_guard_miss();
-    } else if (const std::optional<u32> context = contexts_.number_of(now_.open_calls)) {
+    } else if (const std::optional<u32> context = exit.other_access ? std::nullopt : contexts_.number_of(now_.open_calls)) {
       // What follows knows of the open calls.
       variant.context = static_cast<u16>(*context);
       now_.open_calls.clear();
     }
     settle();
-    pending_links_.push_back({jump_placeholder(), exit.target, variant});
+    if (exit.other_access) {
+      // Another mode's block.
+      set(x86::r14, exit.target);
+      a_.mov(x86::ecx, ExitInfo{ExitInfo::Kind::Lookup, 0, false, true}.pack());
+      a_.jump_far(base_, stubs_.exit);
+    } else {
+      pending_links_.push_back({jump_placeholder(), exit.target, variant});
+    }
   }
 }
 
@@ -490,7 +504,7 @@ void Emitter::emit_cold() {
     if (tail.flags_of.has_value()) emit_flags_again(*tail.flags_of);
     leave_homes();
     const i8 left = static_cast<i8>(request_->plan.instructions.size() - i);
-    a_.mov(x86::ecx, ExitInfo{ExitInfo::Kind::Budget, left, tail.clear_adjust}.pack());
+    a_.mov(x86::ecx, ExitInfo{ExitInfo::Kind::Budget, left, tail.clear_adjust, tail.other_access}.pack());
     a_.jump_far(base_, stubs_.exit);
   }
   out_.first_side_exit = static_cast<u16>(pending_links_.size());

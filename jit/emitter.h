@@ -44,6 +44,7 @@ struct CalloutRecord {
   u8 not_retired = 0;       ///< Instructions of the block behind this one.
   bool clear_adjust = false;
   bool touches_fpu = false;  ///< The x87 unit must be in the CpuState.
+  bool other_access = false;  ///< See PlannedInstruction.
 };
 
 /// Links of one block have numbers below this.
@@ -214,12 +215,14 @@ class Emitter {
   /// r14 = linear address. Uses rcx. Where the segment ends at 64 KiB, accesses of `size` bytes
   /// that run over it take the jumps put into `outside`.
   void emit_linear(const AddressForm& form, unsigned size, std::vector<u32>* outside);
+  void emit_bit_linear(const AddressForm& form);
   /// Makes sure of an access; the result is where the guest's bytes are. Uses rcx, r13, r14; r14 may be part of
   /// the result unless it `spares_r14`.
   HostMemory emit_access(size_t i, const MemoryUse& use, bool spares_r14 = false);
   void emit_check(size_t i, const AddressForm& form, MissInfo info, bool folds, bool splits = false);
   bool is_direct(const AddressForm& form) const;
-  bool has_site() const { return (request_->remembers >> at_hand_ & 1) != 0; }
+  bool has_other_access() const { return request_->plan.instructions[at_hand_].other_access; }
+  bool has_site() const { return (request_->remembers >> at_hand_ & 1) != 0 && !has_other_access(); }
   void emit_site_check(size_t i, MissInfo info, bool folds, Miss& miss);
   void emit_index_check(size_t i, MissInfo info, bool folds, Miss& miss);
   void emit_miss(const Miss& miss);
@@ -238,6 +241,8 @@ class Emitter {
   void emit_identical(size_t i);
   void emit_with_operands(size_t i, OperandSetup& setup, const std::optional<HostMemory>& memory, FlagRepair repair);
   void emit_bit_scan(size_t i, const std::optional<HostMemory>& memory);
+  void emit_bit_string(size_t i);
+  void emit_exchange_pair(size_t i);
   Gpq register_at_hand(const cpu::Operand& operand);
   void emit_test(const Gpq& reg, unsigned bytes);
   void save_flags();
@@ -269,6 +274,24 @@ class Emitter {
   // ---- translate_system.cpp --------------------------------------------------------------------
   void emit_direction(size_t i);
   void emit_read_selector(size_t i);
+  void emit_load_segment(size_t i);
+  void emit_read_control(size_t i);
+  void emit_read_system(size_t i);
+  /// rcx = 0 if the bit of CR4 is set, else 1.
+  void test_cr4(Word mask);
+  /// What `quick` emits, if rcx = 0; else a callout. The x87 unit's pointers have been stored.
+  template <class Quick>
+  void emit_or_callout(size_t i, Quick quick) {
+    const bool adjust_is_stale = now_.adjust_is_stale;
+    u32 done = 0;
+    unless_rcx_zero([&] {
+      emit_callout(i);
+      done = jump_placeholder();
+    });
+    quick();
+    patch_here(done);
+    now_.adjust_is_stale = adjust_is_stale;
+  }
   void emit_push_flags(size_t i);
   void emit_pop_flags(size_t i);
   void emit_set_interrupts(size_t i);
@@ -352,7 +375,11 @@ class Emitter {
     u64 target;
     Progress progress;
     bool is_guard = false;
+    bool other_access = false;
   };
+  void add_side_exit(u32 jump, size_t retired, u64 target, bool is_guard) {
+    side_exits_.push_back({jump, retired, target, now_, is_guard, has_other_access()});
+  }
 
   HostAssembler& a_;
   const u64 base_;
@@ -367,6 +394,7 @@ class Emitter {
   // The block at hand.
   const EmitRequest* request_ = nullptr;
   TlbOffsets tlb_{};
+  TlbOffsets other_tlb_{};  ///< Where has_other_access().
   EmittedBlock out_;
   /// Lists of `out_` while they grow: their room is used again and again.
   struct Draft {
@@ -408,6 +436,7 @@ class Emitter {
   struct TailState {
     bool clear_adjust = false;
     bool is_charged = false;
+    bool other_access = false;
     X87Note x87;
     std::optional<size_t> flags_of;  ///< Flags are spoilt: they are those of this instruction.
   };

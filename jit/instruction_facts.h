@@ -16,6 +16,9 @@ struct AddressForm {
   u8 bytes = 8;                   ///< Address size: 2, 4 or 8.
   Seg segment = Seg::DS;
   i64 displacement = 0;
+  /// Guest register that counts bits from there: the access is to the operand that has the bit. Or kZeroRegister.
+  u8 bit_index = cpu::kZeroRegister;
+  u8 bit_bytes = 0;               ///< Operand size then: 4 or 8.
 };
 
 /// What one step of a string instruction does.

@@ -45,7 +45,8 @@ TlbOffsets tlb_offsets(const cpu::Cpu& cpu, mmu::Mmu::PrivilegeClass which) {
 }
 
 CpuOffsets cpu_offsets(const cpu::Cpu& cpu) {
-  return {distance(cpu, cpu.interrupt_line()), distance(cpu, cpu.flat_base(Seg::GS))};
+  return {distance(cpu, cpu.interrupt_line()), distance(cpu, cpu.flat_base(Seg::GS)),
+          distance(cpu, cpu.segment_facts(Seg{})), distance(cpu, &cpu.segment_loads())};
 }
 
 }  // namespace doppel::jit

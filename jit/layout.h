@@ -55,6 +55,10 @@ enum class Word : unsigned {
   X87Away,
   HostMxcsr,   ///< What C++ code runs with.
   Engine,      ///< The C++ object that stubs call.
+  TscBase,     ///< The time-stamp counter is this less the budget and the instructions of the block that have not retired;
+  TscRefused,  ///< unless this is not 0.
+  PkeMask,     ///< For PEXT: CR4.PKE,
+  FsGsBaseMask, ///< CR4.FSGSBASE.
   CountMask,   ///< For PEXT: what a 32-bit shift heeds of its count.
   CountMask64,
   SignMask,    ///< For PEXT: the sign of 64 bits.
@@ -95,9 +99,11 @@ inline constexpr i32 state_offset(size_t offset_in_state) {
 inline i32 gpr_offset(unsigned number) {
   return state_offset(offsetof(cpu::CpuState, gpr) + number * 8);
 }
+inline constexpr i32 segment_offset(Seg segment) {
+  return state_offset(offsetof(cpu::CpuState, seg) + static_cast<size_t>(segment) * sizeof(cpu::SegmentRegister));
+}
 inline constexpr i32 selector_offset(Seg segment) {
-  return state_offset(offsetof(cpu::CpuState, seg) + static_cast<size_t>(segment) * sizeof(cpu::SegmentRegister) +
-                      offsetof(cpu::SegmentRegister, selector));
+  return segment_offset(segment) + static_cast<i32>(offsetof(cpu::SegmentRegister, selector));
 }
 i32 word_offset(Word word);
 i32 group_offset(unsigned number);
@@ -117,9 +123,12 @@ TlbOffsets tlb_offsets(const cpu::Cpu& cpu, mmu::Mmu::PrivilegeClass which);
 
 /// Distances from r15 of what the processor keeps behind its state.
 struct CpuOffsets {
-  i32 interrupt_line, gs_flat_base;
+  i32 interrupt_line, gs_flat_base, segment_facts, segment_loads;
 };
 CpuOffsets cpu_offsets(const cpu::Cpu& cpu);
+inline i32 facts_offset(const CpuOffsets& cpu, Seg segment) {
+  return cpu.segment_facts + static_cast<i32>(static_cast<size_t>(segment) * sizeof(cpu::SegmentFacts));
+}
 
 /// Why translated code was left. Packed into one 32-bit word.
 struct ExitInfo {
@@ -137,12 +146,15 @@ struct ExitInfo {
   i8 not_retired = 0;
   /// AF is to be cleared: the last instruction left it undefined, see HostFlags.
   bool clear_adjust = false;
+  /// AC is to be turned over: see PlannedInstruction::other_access.
+  bool other_access = false;
 
   constexpr u32 pack() const {
-    return static_cast<u32>(kind) | u32{static_cast<u8>(not_retired)} << 8 | (clear_adjust ? 1u << 16 : 0);
+    return static_cast<u32>(kind) | u32{static_cast<u8>(not_retired)} << 8 | (clear_adjust ? 1u << 16 : 0) |
+           (other_access ? 1u << 17 : 0);
   }
   static constexpr ExitInfo unpack(u32 word) {
-    return {static_cast<Kind>(word & 0xff), static_cast<i8>(word >> 8 & 0xff), (word >> 16 & 1) != 0};
+    return {static_cast<Kind>(word & 0xff), static_cast<i8>(word >> 8 & 0xff), (word >> 16 & 1) != 0, (word >> 17 & 1) != 0};
   }
 };
 

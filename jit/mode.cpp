@@ -51,6 +51,7 @@ Mode Mode::of(const cpu::Cpu& cpu) {
   const bool never_filled = cpu.mmu.active_class() == mmu::Mmu::PrivilegeClass::NeverFilled;
   bool never = never_filled;
   if (state.cpl == 0) key |= 1u << kRing0;
+  if (state.cpl == 0 && !never_filled && (state.cr4 & cr4::SMAP) != 0) key |= 1u << kSmap;
   if (cpu.stack_mask() != 0xffff) key |= 1u << kWideStack;
   const bool available = (state.cr0 & cr0::TS) == 0;
   const bool emulated = (state.cr0 & cr0::EM) != 0;
@@ -69,6 +70,7 @@ Mode Mode::of(const cpu::Cpu& cpu) {
     const bool whole = cs.limit == 0xffff'ffff || (!cs.big() && cs.limit >= 0xffff);
     never = never || !whole;
     for (unsigned i = 0; i < kSegCount; ++i) {
+      if (Mode(key).checks_bound(static_cast<Seg>(i))) continue;
       const ShapesByKind& by_kind = i == static_cast<unsigned>(Seg::CS) ? kCodeShapes : kDataShapes;
       key |= u32{by_kind[cpu.segment_kind(i)]} << (kShapes + 2 * i);
     }

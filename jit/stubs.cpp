@@ -21,8 +21,9 @@ constexpr HostReg kCallerSaved[] = {kRax, kRdx, kRsi, kRdi, kR8, kR9, kR10, kR11
 
 class StubWriter {
  public:
-  StubWriter(x86::Assembler& a, u64 base, const StubTargets& targets, const std::array<TlbOffsets, kClasses>& tlbs)
-      : a_(a), base_(base), targets_(targets), tlbs_(tlbs), has_avx_(__builtin_cpu_supports("avx") != 0) {}
+  StubWriter(x86::Assembler& a, u64 base, const StubTargets& targets, const std::array<TlbOffsets, kClasses>& tlbs,
+             const CpuOffsets& cpu)
+      : a_(a), base_(base), targets_(targets), tlbs_(tlbs), cpu_(cpu), has_avx_(__builtin_cpu_supports("avx") != 0) {}
 
   Stubs write() {
     Stubs stubs;
@@ -43,6 +44,10 @@ class StubWriter {
         stubs.site[i][is_store] = here();
         emit_site(tlbs_[i], is_store);
       }
+    }
+    for (const Seg segment : {Seg::ES, Seg::DS, Seg::FS, Seg::GS}) {
+      stubs.load_segment[static_cast<size_t>(segment)] = here();
+      emit_load_segment(segment);
     }
     stubs.callout = here();
     emit_callout(leave, spill_vectors);
@@ -305,6 +310,81 @@ class StubWriter {
     a_.mov(x86::rcx, word(Word::SiteInfo));
     a_.ret();
   }
+  /// As cpu::load_segment does with a load that is known. One that would change the mode is the handler's.
+  void emit_load_segment(Seg segment) {
+    using Load = cpu::Cpu::SegmentLoad;
+    using Loads = cpu::Cpu::SegmentLoads;
+    const auto of_load = [](size_t offset) { return ptr(x86::r13, static_cast<i32>(offset)); };
+    const auto of_state = [](size_t offset) { return ptr(x86::r15, state_offset(offset)); };
+    const TlbOffsets& tlb = tlbs_[static_cast<size_t>(mmu::Mmu::PrivilegeClass::Supervisor)];
+    const i32 facts = facts_offset(cpu_, segment);
+    constexpr size_t kKind = offsetof(cpu::SegmentFacts, kind);
+    const Label found = a_.newLabel(), refused = a_.newLabel(), back = a_.newLabel();
+    a_.mov(word(Word::SpareGpr), x86::rax);
+    a_.mov(word(Word::Spare), x86::rdx);
+    a_.lahf();
+    a_.seto(x86::al);
+    a_.mov(x86::r14d, x86::ecx);
+    a_.lea(x86::r13, ptr(x86::r15, cpu_.segment_loads + static_cast<i32>(offsetof(Loads, null))));
+    a_.test(x86::ecx, 0xfffc);
+    a_.jz(found);
+    static_assert(sizeof(Load) % 8 == 0 && std::tuple_size_v<decltype(Loads::known)> == 16);
+    a_.and_(x86::ecx, 15 * 8);
+    a_.imul(x86::ecx, x86::ecx, sizeof(Load) / 8);
+    a_.lea(x86::r13, ptr(x86::r15, x86::rcx, 0, cpu_.segment_loads + static_cast<i32>(offsetof(Loads, known))));
+    a_.cmp(of_load(offsetof(Load, selector)), x86::r14w);
+    a_.jne(refused);
+    a_.movzx(x86::ecx, x86::byte_ptr(x86::r15, state_offset(offsetof(cpu::CpuState, cpl))));
+    a_.cmp(of_load(offsetof(Load, cpl)), x86::cl);
+    a_.jne(refused);
+    // The descriptor, within the table's limit. Bases beyond 4 GiB are those of 64-bit systems.
+    constexpr size_t kTable = offsetof(cpu::CpuState, gdtr);
+    a_.mov(x86::ecx, x86::r14d);
+    a_.or_(x86::ecx, 7);
+    a_.cmp(of_state(kTable + offsetof(cpu::TableRegister, limit)), x86::cx);
+    a_.jb(refused);
+    a_.xor_(x86::ecx, 7);
+    a_.add(x86::rcx, of_state(kTable + offsetof(cpu::TableRegister, base)));
+    a_.mov(x86::rdx, x86::rcx);
+    a_.shr(x86::rdx, 32);
+    a_.jnz(refused);
+    a_.pext(x86::rdx, x86::rcx, ptr(x86::r15, tlb.mask));
+    a_.lea(x86::r14, ptr(x86::rcx, 7));
+    a_.shr(x86::r14, kPageShift);
+    a_.add(x86::r14, ptr(x86::r15, x86::rdx, 3, tlb.read_tags));
+    a_.jnz(refused);
+    a_.mov(x86::rdx, ptr(x86::r15, x86::rdx, 3, tlb.addends));
+    a_.mov(x86::rdx, ptr(x86::rdx, x86::rcx));
+    a_.cmp(of_load(offsetof(Load, descriptor)), x86::rdx);
+    a_.jne(refused);
+    a_.movzx(x86::r14d, x86::word_ptr(x86::r13, offsetof(Load, selector)));
+    a_.bind(found);
+    if (segment == Seg::DS || segment == Seg::ES) {
+      a_.movzx(x86::ecx, x86::byte_ptr(x86::r13, offsetof(Load, facts) + kKind));
+      a_.cmp(ptr(x86::r15, facts + static_cast<i32>(kKind)), x86::cl);
+      a_.jne(refused);
+    }
+    const auto copy = [&](size_t from, i32 to, size_t bytes) {
+      for (size_t at = 0; at < bytes; at += 8) {
+        a_.mov(x86::rcx, of_load(from + at));
+        a_.mov(ptr(x86::r15, to + static_cast<i32>(at)), x86::rcx);
+      }
+    };
+    static_assert(sizeof(cpu::SegmentRegister) % 8 == 0 && sizeof(cpu::SegmentFacts) % 8 == 0);
+    copy(offsetof(Load, segment), segment_offset(segment), sizeof(cpu::SegmentRegister));
+    copy(offsetof(Load, facts), facts, sizeof(cpu::SegmentFacts));
+    a_.mov(x86::word_ptr(x86::r15, selector_offset(segment)), x86::r14w);
+    a_.mov(x86::ecx, 0);
+    a_.bind(back);
+    a_.mov(x86::rdx, word(Word::Spare));
+    a_.add(x86::al, 127);
+    a_.sahf();
+    a_.mov(x86::rax, word(Word::SpareGpr));
+    a_.ret();
+    a_.bind(refused);
+    a_.mov(x86::ecx, 1);
+    a_.jmp(back);
+  }
   void emit_callout(u64 leave, u64 spill_vectors) {
     const Label away = a_.newLabel();
     const Label elsewhere = a_.newLabel();
@@ -342,6 +422,7 @@ class StubWriter {
   const u64 base_;
   const StubTargets& targets_;
   const std::array<TlbOffsets, kClasses>& tlbs_;
+  const CpuOffsets& cpu_;
   const bool has_avx_;
   u64 bring_vectors_ = 0;
 };
@@ -349,8 +430,8 @@ class StubWriter {
 }  // namespace
 
 Stubs emit_stubs(x86::Assembler& a, u64 base_address, const StubTargets& targets,
-                 const std::array<TlbOffsets, kClasses>& tlbs) {
-  return StubWriter(a, base_address, targets, tlbs).write();
+                 const std::array<TlbOffsets, kClasses>& tlbs, const CpuOffsets& cpu) {
+  return StubWriter(a, base_address, targets, tlbs, cpu).write();
 }
 
 }  // namespace doppel::jit

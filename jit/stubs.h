@@ -33,13 +33,14 @@ struct MissInfo {
   /// 0, 15 or 31.
   u8 alignment_mask = 0;
   u16 first_offset = 0;      ///< Where it lies in the range; at most 1023.
+  bool other_access = false; ///< See PlannedInstruction.
   constexpr u32 pack() const {
     return size | u32{first_offset} << 10 | u32{alignment_mask} << 20 | (write ? 1u << 25 : 0) |
-           (reads_first ? 1u << 26 : 0);
+           (reads_first ? 1u << 26 : 0) | (other_access ? 1u << 27 : 0);
   }
   static constexpr MissInfo unpack(u32 word) {
     return {static_cast<u16>(word & 0x3ff), (word >> 25 & 1) != 0, (word >> 26 & 1) != 0,
-            static_cast<u8>(word >> 20 & 31), static_cast<u16>(word >> 10 & 0x3ff)};
+            static_cast<u8>(word >> 20 & 31), static_cast<u16>(word >> 10 & 0x3ff), (word >> 27 & 1) != 0};
   }
 };
 
@@ -56,6 +57,9 @@ struct Stubs {
   /// and ecx stay, flags too.
   std::array<std::array<u64, 2>, kClasses> site;
   u64 callout = 0;      ///< rcx: record. Returns behind the call, goes on elsewhere, or leaves.
+  /// By segment register; ecx: the selector. Loads it, in 32-bit code, and returns rcx = 0; or leaves it to the handler. No other
+  /// register changes, besides r13 and r14, nor a flag.
+  std::array<u64, kSegCount> load_segment;
   u64 load_vectors = 0; ///< The guest's vector registers and MXCSR come in. No flag or register changes.
   u64 load_x87 = 0;
   u64 exit_lookup = 0;  ///< r14: where a branch leads that is in no table.
@@ -66,6 +70,6 @@ struct Stubs {
 
 /// Emits all stubs at the assembler's position.
 Stubs emit_stubs(asmjit::x86::Assembler& a, u64 base_address, const StubTargets& targets,
-                 const std::array<TlbOffsets, kClasses>& tlbs);
+                 const std::array<TlbOffsets, kClasses>& tlbs, const CpuOffsets& cpu);
 
 }  // namespace doppel::jit

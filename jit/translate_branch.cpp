@@ -80,7 +80,7 @@ void Emitter::emit_jump_if(size_t i) {
     const bool goes_straight = planned[i + 1].rip == next;
     const u32 jump = jump_if_placeholder(goes_straight ? condition : otherwise);
     const u64 other = goes_straight ? target : next;
-    side_exits_.push_back({jump, i + 1, other, now_});
+    add_side_exit(jump, i + 1, other, false);
     if (leads_back(other) && now_.open_calls == request_->open_calls) out_.is_left_for_itself = true;
     return;
   }
@@ -206,7 +206,7 @@ void Emitter::emit_indirect(bool is_call) {
 void Emitter::emit_guard(size_t i, u64 target) {
   const u64 rip = request_->plan.instructions[i].rip;
   compare_target(target);
-  unless_rcx_zero([&] { side_exits_.push_back({jump_placeholder(), i, rip, now_, true}); });
+  unless_rcx_zero([&] { add_side_exit(jump_placeholder(), i, rip, true); });
   out_.has_guards = true;
 }
 

@@ -199,6 +199,40 @@ void Emitter::emit_bit_scan(size_t i, const std::optional<HostMemory>& memory) {
   emit_test(x86::rcx, insn.width);
 }
 
+/// The check has found the operand that has the bit: what is left of the index counts from there.
+void Emitter::emit_bit_string(size_t i) {
+  const cpu::Instruction& insn = request_->block[i];
+  const HostMemory at = emit_access(i, request_->plan.instructions[i].uses[0]);
+  const bool is_wide = insn.width == 8;
+  load_guest(x86::rcx, insn.operand[1].reg / 8);
+  if (insn.mnemonic == ZYDIS_MNEMONIC_BT) {
+    load_register(x86::r14, at, insn.width);
+    is_wide ? a_.bt(x86::r14, x86::rcx) : a_.bt(x86::r14d, x86::ecx);
+    return;
+  }
+  a_.pext(x86::rcx, x86::rcx, ptr(x86::r15, word_offset(is_wide ? Word::CountMask64 : Word::CountMask)));
+  a_.movzx(x86::ecx, x86::cl);  // For the verifier's eyes.
+  const u32 id = insn.mnemonic == ZYDIS_MNEMONIC_BTS   ? x86::Inst::kIdBts
+                 : insn.mnemonic == ZYDIS_MNEMONIC_BTR ? x86::Inst::kIdBtr
+                                                       : x86::Inst::kIdBtc;
+  note_site(true);
+  if (insn.has(cpu::prefix::kLock)) a_.lock();
+  a_.emit(id, mem(at), is_wide ? x86::Gp(x86::rcx) : x86::Gp(x86::ecx));
+}
+
+/// RAX, RDX and RBX are where the host looks for them.
+void Emitter::emit_exchange_pair(size_t i) {
+  const cpu::Instruction& insn = request_->block[i];
+  const HostMemory at = emit_access(i, request_->plan.instructions[i].uses[0]);
+  load_guest(x86::rcx, RCX);
+  const bool is_wide = insn.mnemonic == ZYDIS_MNEMONIC_CMPXCHG16B;
+  // One that is not aligned faults.
+  if (is_wide) is_suspect_ = true;
+  note_site(true);
+  if (insn.has(cpu::prefix::kLock)) a_.lock();
+  a_.emit(is_wide ? x86::Inst::kIdCmpxchg16b : x86::Inst::kIdCmpxchg8b, mem(at));
+}
+
 void Emitter::emit_clear_adjust() {
   a_.mov(x86::r14, x86::rax);
   a_.lahf();

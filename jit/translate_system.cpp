@@ -20,8 +20,7 @@ namespace {
 
 constexpr i32 kSystemFlags = state_offset(offsetof(cpu::CpuState, system_flags));
 constexpr i32 kKernelGsBase = state_offset(offsetof(cpu::CpuState, kernel_gs_base));
-constexpr i32 kGsBase = state_offset(offsetof(cpu::CpuState, seg) + static_cast<size_t>(Seg::GS) * sizeof(cpu::SegmentRegister) +
-                                     offsetof(cpu::SegmentRegister, base));
+constexpr i32 kGsBase = segment_offset(Seg::GS) + static_cast<i32>(offsetof(cpu::SegmentRegister, base));
 
 }  // namespace
 
@@ -47,20 +46,91 @@ void Emitter::emit_read_selector(size_t i) {
   write_guest(insn.operand[0].reg / 8, x86::rcx, insn.width);
 }
 
+/// A stub looks whether the descriptor is the one that was loaded before. Else the instruction is the handler's, from its beginning.
+void Emitter::emit_load_segment(size_t i) {
+  const cpu::Instruction& insn = request_->block[i];
+  const PlannedInstruction& planned = request_->plan.instructions[i];
+  emit_x87_pointers();
+  if (planned.uses.empty()) {
+    load_guest(x86::rcx, insn.operand[1].reg / 8);
+    a_.movzx(x86::ecx, x86::cx);
+  } else {
+    load_register(x86::rcx, emit_access(i, planned.uses[0]), 2);
+  }
+  a_.call(stubs_.load_segment[insn.operand[0].reg]);
+  emit_or_callout(i, [&] {
+    if (insn.mnemonic == ZYDIS_MNEMONIC_POP) move_stack(static_cast<i32>(insn.stack_width));
+  });
+}
+
+void Emitter::emit_read_control(size_t i) {
+  constexpr size_t kRegisters[] = {offsetof(cpu::CpuState, cr0), 0, offsetof(cpu::CpuState, cr2), offsetof(cpu::CpuState, cr3)};
+  const cpu::Instruction& insn = request_->block[i];
+  const Mem from = ptr(x86::r15, state_offset(kRegisters[insn.operand[1].reg]));
+  insn.operand[0].bytes == 8 ? a_.mov(x86::rcx, from) : a_.mov(x86::ecx, from);
+  write_guest(insn.operand[0].reg / 8, x86::rcx, insn.operand[0].bytes);
+}
+
+void Emitter::test_cr4(Word mask) {
+  a_.mov(x86::rcx, ptr(x86::r15, state_offset(offsetof(cpu::CpuState, cr4))));
+  a_.not_(x86::rcx);
+  a_.pext(x86::rcx, x86::rcx, ptr(x86::r15, word_offset(mask)));
+}
+
+void Emitter::emit_read_system(size_t i) {
+  const cpu::Instruction& insn = request_->block[i];
+  const auto of_state = [](size_t offset) { return x86::dword_ptr(x86::r15, state_offset(offset)); };
+  emit_x87_pointers();
+  switch (insn.mnemonic) {
+    case ZYDIS_MNEMONIC_RDPKRU:
+      test_cr4(Word::PkeMask);
+      load_guest(x86::r14, RCX);
+      a_.mov(x86::r14d, x86::r14d);
+      a_.lea(x86::rcx, ptr(x86::rcx, x86::r14));
+      return emit_or_callout(i, [&] {
+        a_.mov(x86::ecx, of_state(offsetof(cpu::CpuState, pkru)));
+        write_guest(RAX, x86::rcx, 4);
+        a_.mov(x86::ecx, 0);
+        write_guest(RDX, x86::rcx, 4);
+      });
+    case ZYDIS_MNEMONIC_RDFSBASE:
+    case ZYDIS_MNEMONIC_RDGSBASE: {
+      const Seg segment = insn.mnemonic == ZYDIS_MNEMONIC_RDFSBASE ? Seg::FS : Seg::GS;
+      test_cr4(Word::FsGsBaseMask);
+      return emit_or_callout(i, [&] {
+        const Mem from = ptr(x86::r15, segment_offset(segment) + static_cast<i32>(offsetof(cpu::SegmentRegister, base)));
+        insn.operand[0].bytes == 8 ? a_.mov(x86::rcx, from) : a_.mov(x86::ecx, from);
+        write_guest(insn.operand[0].reg / 8, x86::rcx, insn.operand[0].bytes);
+      });
+    }
+    default:
+      break;
+  }
+  // RDTSC and RDTSCP.
+  a_.mov(x86::rcx, ptr(x86::r15, word_offset(Word::TscRefused)));
+  emit_or_callout(i, [&] {
+    const i32 left = static_cast<i32>(request_->plan.instructions.size() - i - 1);
+    a_.lea(x86::rcx, ptr(x86::gpq(kBudget), left));
+    a_.not_(x86::rcx);
+    a_.mov(x86::r14, ptr(x86::r15, word_offset(Word::TscBase)));
+    a_.lea(x86::r14, ptr(x86::r14, x86::rcx, 0, 1));
+    a_.mov(x86::ecx, x86::r14d);
+    write_guest(RAX, x86::rcx, 4);
+    a_.rorx(x86::rcx, x86::r14, 32);
+    a_.mov(x86::ecx, x86::ecx);
+    write_guest(RDX, x86::rcx, 4);
+    if (insn.mnemonic != ZYDIS_MNEMONIC_RDTSCP) return;
+    a_.mov(x86::ecx, of_state(offsetof(cpu::CpuState, tsc_aux)));
+    write_guest(RCX, x86::rcx, 4);
+  });
+}
+
 /// While no interrupt waits, nobody can tell that STI holds them off for an instruction: see
 /// Translator::Impl::settle_shadow.
 void Emitter::emit_set_interrupts(size_t i) {
   emit_x87_pointers();
-  const bool adjust_is_stale = now_.adjust_is_stale;
   a_.movzx(x86::ecx, x86::byte_ptr(x86::r15, cpu_.interrupt_line));
-  u32 done = 0;
-  unless_rcx_zero([&] {
-    emit_callout(i);
-    done = jump_placeholder();
-  });
-  replace_system_flags(Word::NoInterruptMask, static_cast<i32>(rflags::IF));
-  patch_here(done);
-  now_.adjust_is_stale = adjust_is_stale;
+  emit_or_callout(i, [&] { replace_system_flags(Word::NoInterruptMask, static_cast<i32>(rflags::IF)); });
 }
 
 void Emitter::emit_swap_gs() {

@@ -58,6 +58,7 @@ Translator::Impl::~Impl() {
 
 Result<void, Error> Translator::Impl::set_up() {
   catch_host_faults();
+  sample_at_ = cpu_.state.retired + options_.sample_interval;
   DOPPEL_TRY(cache_.map(options_.cache_bytes));
   void* const stack = mmap(nullptr, kReturnStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (stack == MAP_FAILED) return Error{"translator: no memory for its stack"};
@@ -75,11 +76,12 @@ Result<void, Error> Translator::Impl::set_up() {
   using Class = mmu::Mmu::PrivilegeClass;
   const std::array<TlbOffsets, kClasses> tlbs = {tlb_offsets(cpu_, Class::Supervisor), tlb_offsets(cpu_, Class::User),
                                                  tlb_offsets(cpu_, Class::SupervisorAc)};
-  stubs_ = emit_stubs(assembler_, cache_.address(0), {&Impl::miss_entry, &Impl::callout_entry}, tlbs);
+  const CpuOffsets offsets = cpu_offsets(cpu_);
+  stubs_ = emit_stubs(assembler_, cache_.address(0), {&Impl::miss_entry, &Impl::callout_entry}, tlbs, offsets);
   DOPPEL_CHECK(cache_.offset_of(stubs_.end) < CodeCache::kStubBytes, "the stubs need more room");
 
   emitter_ = std::make_unique<Emitter>(assembler_, cache_.address(0), stubs_, host_flags_, contexts_);
-  emitter_->set_offsets(tlbs, cpu_offsets(cpu_));
+  emitter_->set_offsets(tlbs, offsets);
 
   const u64 bottom = reinterpret_cast<u64>(return_stack_) + kReturnStackBytes - 64;
   word(Word::ReturnStack) = bottom;
@@ -88,6 +90,8 @@ Result<void, Error> Translator::Impl::set_up() {
   word(Word::X87Away) = 1;
   word(Word::HostMxcsr) = 0x1f80;
   word(Word::Engine) = reinterpret_cast<u64>(this);
+  word(Word::PkeMask) = cr4::PKE;
+  word(Word::FsGsBaseMask) = cr4::FSGSBASE;
   word(Word::CountMask) = 31;
   word(Word::CountMask64) = 63;
   word(Word::SignMask) = u64{1} << 63;
@@ -128,7 +132,7 @@ void Translator::Impl::flush() {
   renoted_.clear();
   next_notes_.clear();
   cold_counts_.clear();
-  sample_at_ = 0;
+  sample_at_ = cpu_.state.retired + options_.sample_interval;
   interpreter_.flush();
   pending_ = {};
 }
@@ -140,6 +144,7 @@ ExitReason Translator::Impl::run(u64 budget) {
   const HostFaultScope scope(*this);
   CpuState& state = cpu_.state;
   end_ = state.retired + budget;
+  tsc_base_ = cpu_.environment.tsc_base();
   cpu_.attention = false;
   interpreter_.cache().bury();
   cpu_.take_pending_events();
@@ -192,6 +197,11 @@ ExitReason Translator::Impl::run(u64 budget) {
         }
       }
       if (block == nullptr) cold = found;
+    }
+    if (block != nullptr && is_sample_due()) {
+      // It has not been long in translated code, and perhaps never is.
+      sample(block);
+      continue;
     }
     if (block != nullptr && remaining() >= static_cast<u64>(kBudgetSlack) + block->count) {
       if (follows_side_exit()) block = make_counting(*block, mode);
@@ -324,6 +334,9 @@ u64 Translator::Impl::prepare(const TranslatedBlock& block, Mode mode) {
   const u64 until_sample = sample_at_ > cpu_.state.retired ? sample_at_ - cpu_.state.retired : 0;
   reserve_ = budget - std::min<u64>(budget, std::max<u64>(until_sample, kMaxBlockInstructions));
   word(Word::Budget) = budget - reserve_;
+  word(Word::TscBase) = tsc_base_.value_or(0) + end_ - reserve_ - static_cast<u64>(kBudgetSlack);
+  const bool is_forbidden = (cpu_.state.cr4 & cr4::TSD) != 0 && cpu_.state.cpl != 0;
+  word(Word::TscRefused) = tsc_base_.has_value() && !is_forbidden && cpu_.has(cpu::Feature::tsc) ? 0 : 1;
   word(Word::Flags) = pack_flags(cpu_.state.flags);
   return cache_.address(block.code.linked_entry);
 }

@@ -23,7 +23,22 @@ constexpr u32 kLeavesBeforeRetry = 32;
 
 }  // namespace
 
+/// Turns AC over. Nothing else that a mode is made of changes.
+void Translator::Impl::switch_access() {
+  const bool is_known = cpu_.translation_epoch() == entered_epoch_;
+  cpu_.write_flags(~cpu_.state.system_flags, rflags::AC);
+  if (is_known) entered_epoch_ = cpu_.translation_epoch();
+}
+
 u64 Translator::Impl::miss(u64 linear, MissInfo info) {
+  if (!info.other_access) return miss_here(linear, info);
+  switch_access();
+  const u64 result = miss_here(linear, info);
+  switch_access();
+  return result;
+}
+
+u64 Translator::Impl::miss_here(u64 linear, MissInfo info) {
   ++statistics_.misses;
   const Access access = info.write ? Access::Write : Access::Read;
   const bool is_aligned = ((linear + info.first_offset) & info.alignment_mask) == 0;
@@ -84,6 +99,7 @@ bool Translator::Impl::goes_on_behind(const CalloutRecord& record) {
 /// must look. Older host return addresses are never returned to: they may belong to another mode.
 u64 Translator::Impl::go_on_elsewhere() {
   constexpr u64 kLeave = 1;
+  if (is_sample_due()) return kLeave;
   const Mode now = mode();
   TranslatedBlock* const block = now.untranslatable() ? nullptr : find(now);
   if (block == nullptr || remaining() < static_cast<u64>(kBudgetSlack) + block->count) return kLeave;
@@ -100,6 +116,7 @@ u64 Translator::Impl::callout(const CalloutRecord& record) {
   unpack_flags(word(Word::Flags), state.flags);
   if (record.clear_adjust) state.flags.carries &= ~cpu::LazyFlags::kAdjust;
   if (record.touches_fpu) spill_x87();
+  if (record.other_access) switch_access();
   const cpu::LazyFlags flags = state.flags;
   Result<void> result = record.insn.handler(cpu_, record.insn);
   // A long string comes back after each stretch, so that interrupts may come between: none can, while
@@ -119,11 +136,15 @@ u64 Translator::Impl::callout(const CalloutRecord& record) {
   const bool is_quiet = !cpu_.attention && !state.halted && !state.shutdown && !state.interrupt_shadow &&
                         !state.mov_ss_shadow && !cpu_.needs_slow_mode() &&
                         !(cpu_.intr() && cpu_.interrupts_enabled());
-  if (is_quiet && result.ok() && goes_on_behind(record)) {
-    // Most handlers leave the flags alone.
-    const bool same = flags.result == state.flags.result && flags.carries == state.flags.carries;
-    if (!same || record.clear_adjust) word(Word::Flags) = pack_flags(state.flags);
-    return 0;
+  if (is_quiet && result.ok()) {
+    if (record.other_access) switch_access();
+    if (goes_on_behind(record)) {
+      // Most handlers leave the flags alone.
+      const bool same = flags.result == state.flags.result && flags.carries == state.flags.carries;
+      if (!same || record.clear_adjust) word(Word::Flags) = pack_flags(state.flags);
+      return 0;
+    }
+    if (record.other_access) switch_access();
   }
   word(Word::ExitInfo) = ExitInfo{ExitInfo::Kind::Callout}.pack();
   return is_quiet ? go_on_elsewhere() : 1;
@@ -158,6 +179,7 @@ void Translator::Impl::after_exit() {
   CpuState& state = cpu_.state;
   pending_ = {};
   if (info.kind == ExitInfo::Kind::Callout) return;
+  if (info.other_access) switch_access();
   state.rip() = word(Word::ExitRip);
   unpack_flags(word(Word::Flags), state.flags);
   if (info.clear_adjust) state.flags.carries &= ~cpu::LazyFlags::kAdjust;
@@ -193,7 +215,7 @@ void Translator::Impl::after_exit() {
       stop_counting();
       return;
     case ExitInfo::Kind::Budget:
-      if (reserve_ != 0) sample();
+      if (reserve_ != 0) sample_at_exit();
       return;
     case ExitInfo::Kind::Callout:
       return;

@@ -131,7 +131,9 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   void follow_call(TranslatedBlock& call);
   bool may_note_anew(const TranslatedBlock& trace);
   bool misses_guards(const TranslatedBlock& trace, u64 runs);
-  void sample();
+  void sample_at_exit();
+  void sample(TranslatedBlock* block);
+  bool is_sample_due() const { return sample_at_ <= cpu_.state.retired; }
   bool note(const cpu::Block& block, u64 rip);
   bool trace_goes_on(Mode mode);
   bool may_enter_page(Mode mode) const;
@@ -166,6 +168,8 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
     return static_cast<Impl*>(self)->callout(*static_cast<const CalloutRecord*>(record));
   }
   u64 miss(u64 linear, MissInfo info);
+  u64 miss_here(u64 linear, MissInfo info);
+  void switch_access();
   u64 callout(const CalloutRecord& record);
   void settle_shadow();
   bool goes_on_behind(const CalloutRecord& record);
@@ -186,6 +190,7 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   u8* return_stack_ = nullptr;
   bool guard_is_open_ = false;
   u64 end_ = 0;
+  std::optional<u64> tsc_base_;  ///< Environment::tsc_base().
   u64 reserve_ = 0;  ///< Instructions before `end_` that the budget does not hold yet.
   u32 entered_mode_ = 0;
   u64 entered_epoch_ = 0;  ///< Cpu::translation_epoch() then.

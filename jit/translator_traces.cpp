@@ -133,10 +133,20 @@ bool Translator::Impl::misses_guards(const TranslatedBlock& trace, u64 runs) {
 }
 
 /// The budget ran out before its time.
-void Translator::Impl::sample() {
-  sample_at_ = cpu_.state.retired + options_.sample_interval;
+void Translator::Impl::sample_at_exit() {
   TranslatedBlock* const block = blocks_.by_number(static_cast<u32>(word(Word::LinkNumber)));
   const bool is_inside = block != nullptr && block->key.rip != cpu_.state.rip();
+  sample(block);
+  // The budget is charged somewhere near the beginning: no block begins there.
+  const cpu::Block* const rest = is_inside ? interpreter_.find_block() : nullptr;
+  if (rest == nullptr) return;
+  ++statistics_.interpreted_blocks;
+  interpreter_.run_block(*rest, remaining());
+}
+
+/// `block` runs now, if there is one. It may be forgotten for that.
+void Translator::Impl::sample(TranslatedBlock* block) {
+  sample_at_ = cpu_.state.retired + options_.sample_interval;
   if (block != nullptr && block->key.variant.is_single) {
     follow_call(*block);
   } else if (block != nullptr && !block->is_straddling()) {
@@ -150,11 +160,6 @@ void Translator::Impl::sample() {
       make_anew(*block);
     }
   }
-  // The budget is charged somewhere near the beginning: no block begins there.
-  const cpu::Block* const rest = is_inside ? interpreter_.find_block() : nullptr;
-  if (rest == nullptr) return;
-  ++statistics_.interpreted_blocks;
-  interpreter_.run_block(*rest, remaining());
 }
 
 /// Adds a block to the trace. False if not all of it: the trace is full, or back at its beginning.
@@ -185,9 +190,13 @@ bool Translator::Impl::trace_goes_on(Mode mode) {
   const CpuState& state = cpu_.state;
   const bool has_news = cpu_.attention || state.halted || state.shutdown || state.interrupt_shadow ||
                         cpu_.needs_slow_mode() || (cpu_.intr() && cpu_.interrupts_enabled());
-  if (has_news || Mode::of(cpu_).key() != mode.key()) return false;
+  if (has_news) return false;
+  const u32 now = Mode::of(cpu_).key();
+  // Between STAC and CLAC.
+  const bool has_other_access = mode.has_smap() && now == mode.with_other_access().key();
+  if (now != mode.key() && !has_other_access) return false;
   if (!passes_last(mode)) return false;
-  trace_.closes = state.rip() == trace_.rip && activations_.is_outermost();
+  trace_.closes = !has_other_access && state.rip() == trace_.rip && activations_.is_outermost();
   // A loop inside is a trace of its own.
   for (size_t i = 0; i < trace_.rips.size(); ++i) {
     if (trace_.rips[i] == state.rip() && activations_.is_present(i)) return false;

@@ -142,6 +142,7 @@ class Verifier {
         return place(at_) + ", `" + text_of(decoded_, address_ + at_) + "`: " + wrong;
       }
       falls_through = !decoded_.is(ZYDIS_MNEMONIC_JMP) && !decoded_.is(ZYDIS_MNEMONIC_RET);
+      has_small_index_ = is_cut_of_index();
     }
     if (falls_through) return place(at_) + ": control runs over the end of the block";
     return check_places();
@@ -160,6 +161,9 @@ class Verifier {
       if (!is_boundary_[branch.target]) {
         return place(branch.from) + ": branches into the middle of an instruction, to " +
                place(branch.target);
+      }
+      if (std::find(bit_strings_.begin(), bit_strings_.end(), branch.target) != bit_strings_.end()) {
+        return place(branch.from) + ": branches past the bound of a bit string, to " + place(branch.target);
       }
     }
     for (const MemorySite& site : sites_) {
@@ -188,7 +192,8 @@ class Verifier {
       return "an encoding that is never emitted";
     }
     const cpu::InstructionRow& row = cpu::instruction_row(static_cast<u16>(insn.mnemonic));
-    if (row.translation != cpu::Translation::identical && !contains(kGlue, insn.mnemonic)) {
+    const bool is_plain = row.translation == cpu::Translation::identical || row.translation == cpu::Translation::rewritten;
+    if (!is_plain && !contains(kGlue, insn.mnemonic)) {
       return "not an instruction of translated code";
     }
     for (unsigned i = 0; i < insn.raw.prefix_count; ++i) {
@@ -265,11 +270,16 @@ class Verifier {
     return site == sites_.end() ? nullptr : &*site;
   }
 
-  Complaint check_memory(const ZydisDecodedOperand& operand) const {
+  Complaint check_memory(const ZydisDecodedOperand& operand) {
     if (operand.mem.type == ZYDIS_MEMOP_TYPE_AGEN) return nullptr;  // LEA
     if (operand.mem.type != ZYDIS_MEMOP_TYPE_MEM || is_hidden(operand))
       return "an implied memory operand";
-    if (is_bit_string()) return "a bit string, which may lie anywhere";
+    if (is_bit_string()) {
+      const bool is_bounded = has_small_index_ && decoded_.operands[1].reg.value != ZYDIS_REGISTER_CX &&
+                              ZydisRegisterGetId(decoded_.operands[1].reg.value) == ZydisRegisterGetId(ZYDIS_REGISTER_RCX);
+      if (!is_bounded) return "a bit string, which may lie anywhere";
+      bit_strings_.push_back(at_);
+    }
     const MemorySite* site = site_here();
     const bool at_site = site != nullptr && is_checked(operand);
     if (writes(operand) && !is_state(operand) && !(at_site && site->is_store)) {
@@ -294,6 +304,12 @@ class Verifier {
       default:
         return false;
     }
+  }
+
+  /// MOVZX ECX, CL: a bit string that RCX is the index of ends within 32 bytes.
+  bool is_cut_of_index() const {
+    return decoded_.is(ZYDIS_MNEMONIC_MOVZX) && decoded_.operands[0].reg.value == ZYDIS_REGISTER_ECX &&
+           decoded_.operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER && decoded_.operands[1].reg.value == ZYDIS_REGISTER_CL;
   }
 
   // --- Branches ---------------------------------------------------------------------------------
@@ -345,6 +361,8 @@ class Verifier {
   const u16 address_registers_;
   std::vector<bool> is_boundary_;
   std::vector<Branch> branches_;  ///< Within the block.
+  std::vector<u64> bit_strings_;  ///< Where they are.
+  bool has_small_index_ = false;  ///< The instruction before was is_cut_of_index.
   u64 at_ = 0;
   Decoded decoded_;
 };

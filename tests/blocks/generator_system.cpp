@@ -6,7 +6,7 @@
 namespace doppel::blocks {
 
 void BlockGenerator::user_callout() {
-  switch (random_.below(14)) {
+  switch (random_.below(16)) {
     case 0: add({0x9c}); add({u64{0x58} | (roles_.free[0] & 7)}); break;  // PUSHF; POP
     case 1: add({0x9c}); add({0x9d}); break;
     case 2: add({0x6a, random_.below(128)}); add({0x9d}); break;  // PUSH imm; POPF
@@ -23,6 +23,15 @@ void BlockGenerator::user_callout() {
     case 10: add({random_.one_in(2) ? u64{0xfc} : u64{0xfd}}); instruction(); break;  // CLD or STD
     case 11: add({0x0f, 0xc7, 0xf0}); break;  // RDRAND: the machine's own sequence.
     case 12: if (random_.one_in(6)) add({0x0f, random_.one_in(2) ? u64{0x05} : u64{0x34}}); break;
+    case 13:
+      if (!random_.one_in(4)) load_immediate(RCX, 0);
+      add({0x0f, 0x01, 0xee});  // RDPKRU
+      break;
+    case 14:
+      // RDFSBASE or RDGSBASE, of 32 or 64 bits; RDTSCP outside 64-bit code.
+      if (bits64()) add({0xf3, random_.one_in(2) ? 0x48u : 0x40u, 0x0f, 0xae, 0xc0u | random_.below(2) << 3 | (roles_.free[0] & 7)});
+      else add({0x0f, 0x01, 0xf9});
+      break;
     default: add({random_.one_in(2) ? u64{0xfa} : u64{0xfb}}); break;  // CLI, STI
   }
 }
@@ -38,7 +47,7 @@ void BlockGenerator::kernel_callout() {
     to_control(number);
   };
   const bool real = block_.setting == Setting::Real;
-  switch (random_.below(18)) {
+  switch (random_.below(22)) {
     case 0: add({0xfa}); instruction(); add({0xfb}); break;
     case 1: add({0xfb}); break;
     case 2: add({0x0f, 0x06}); break;                       // CLTS
@@ -63,6 +72,17 @@ void BlockGenerator::kernel_callout() {
       if (bits64()) add({0x0f, 0x01, 0x15, 0, 0, 0, 0}, {{Fixup::Kind::Relative, 3, 4, 0, true, -1, static_cast<i64>(kSystem + kPseudoDescriptors)}});
       else if (!bits16()) add({0x65, 0x0f, 0x01, 0x15, 0, 0, 0, 0}, {{Fixup::Kind::Absolute, 4, 4, 0, true, -1, static_cast<i64>(kSystem + kPseudoDescriptors)}});
       break;  // LGDT with what is loaded
+    case 17: toggle(4, 2, random_.one_in(4) ? 6 : 5); break;  // PKE or SMAP
+    case 18:
+    case 19: {
+      // STAC or CLAC, a few instructions, and most times the other.
+      const u64 first = random_.one_in(4) ? 0xca : 0xcb;
+      add({0x0f, 0x01, first});
+      for (u64 n = random_.below(4); n != 0; --n) instruction();
+      if (!random_.one_in(4)) add({0x0f, 0x01, first ^ 1});
+      break;
+    }
+    case 20: add({0x0f, 0x20, 0xc0u | random_.below(5) << 3 | (roles_.free[0] & 7)}); break;  // MOV from CR0 to CR4
     case 16:
       if (!bits64() || !random_.one_in(4)) break;
       // A data breakpoint in the window, for what is left of the run.

@@ -68,6 +68,7 @@ class BlockMachine final : private cpu::Environment {
   void set_cr8(u8 value) override { cr8_ = value; }
   // Exact to the instruction: RDTSC shows when an engine counts otherwise.
   u64 tsc() override { return cpu_->state.retired - start_ + tsc_offset_; }
+  std::optional<u64> tsc_base() override { return tsc_offset_ - start_; }
   void set_tsc(u64 value) override { tsc_offset_ = value - (cpu_->state.retired - start_); }
   u64 tsc_adjust() override { return tsc_offset_; }
   void set_tsc_adjust(u64 value) override { tsc_offset_ = value; }

@@ -18,7 +18,7 @@
 
 namespace doppel::test {
 
-/// Ports that hold what was written, a vector to acknowledge, a counter that stands still.
+/// Ports that hold what was written, a vector to acknowledge, a counter that stands still until it gets a clock.
 class FakeEnvironment final : public cpu::Environment {
  public:
   struct PortAccess {
@@ -33,6 +33,7 @@ class FakeEnvironment final : public cpu::Environment {
   unsigned acknowledged = 0;
   u8 priority = 0;
   u64 counter = 0;
+  const cpu::CpuState* clock = nullptr;  ///< With one, the counter counts its instructions.
   u64 adjust = 0;
   u64 waited_ns = 0;
   bool ferr = false;
@@ -62,8 +63,9 @@ class FakeEnvironment final : public cpu::Environment {
   }
   u8 cr8() override { return priority; }
   void set_cr8(u8 value) override { priority = value; }
-  u64 tsc() override { return counter; }
-  void set_tsc(u64 value) override { counter = value; }
+  u64 tsc() override { return counter + (clock != nullptr ? clock->retired : 0); }
+  std::optional<u64> tsc_base() override { return clock != nullptr ? std::optional(counter) : std::nullopt; }
+  void set_tsc(u64 value) override { counter = value - (tsc() - counter); }
   u64 tsc_adjust() override { return adjust; }
   void set_tsc_adjust(u64 value) override { adjust = value; }
   void wait(u64 time_ns) override { waited_ns += time_ns; }

@@ -238,12 +238,69 @@ TEST_CASE("block_plan: a callout ends all groups, for what is behind an address 
   const Planned p = plan64([](Assembler& a) {
     a.mov(eax, ptr(rbx));
     a.mov(eax, ptr(rbx, 8));
-    a.rdtsc();
+    a.cpuid();
     a.mov(eax, ptr(rbx, 16));
     a.mov(eax, ptr(rbx, 24));
   });
   CHECK(p.plan.instructions[2].treatment == Treatment::Callout);
   CHECK(p.groups() == Groups{0, 0, 1, 1});
+}
+
+/// Of supervisor code under SMAP, with AC as given: 'o' where AC is turned over, 'C' for a callout, '.' for the rest.
+std::string accesses(bool ac, const Writer& write) {
+  TestCpu test;
+  test.enter_long();
+  test.state().cr4 |= cr4::SMAP;
+  test.cpu.update_paging();
+  test.cpu.write_flags(ac ? rflags::AC : 0, rflags::AC);
+  std::string text;
+  for (const PlannedInstruction& one : plan_bytes(test, code64(kOrigin, write)).plan.instructions) {
+    text += one.treatment == Treatment::Callout ? 'C' : one.other_access ? 'o' : '.';
+  }
+  return text;
+}
+
+TEST_CASE("block_plan: STAC and CLAC are nothing where both lie on the way") {
+  const auto pair = [](Assembler& a) {
+    a.stac();
+    a.mov(eax, ptr(rbx));
+    a.stac();
+    a.clac();
+    a.mov(ptr(rcx), eax);
+    a.clac();
+  };
+  CHECK(accesses(false, pair) == ".ooo..");
+  // AC is set before, and clear behind: only a callout can do that.
+  CHECK(accesses(true, pair) == "...C");
+  const auto other_pair = [](Assembler& a) {
+    a.clac();
+    a.mov(eax, ptr(rbx));
+    a.stac();
+    a.mov(ptr(rcx), eax);
+  };
+  CHECK(accesses(true, other_pair) == ".oo.");
+  CHECK(accesses(false, other_pair) == "..C");
+  CHECK(accesses(false, [](Assembler& a) {
+          a.stac();
+          a.pushfq();
+          a.clac();
+        }) == "C");
+}
+
+TEST_CASE("block_plan: accesses of both kinds are in different groups") {
+  TestCpu test;
+  test.enter_long();
+  test.state().cr4 |= cr4::SMAP;
+  test.cpu.update_paging();
+  const Planned p = plan_bytes(test, code64(kOrigin, [](Assembler& a) {
+    a.mov(eax, ptr(rbx));
+    a.stac();
+    a.mov(eax, ptr(rbx, 8));
+    a.mov(edx, ptr(rbx, 16));
+    a.clac();
+    a.mov(ptr(rbx, 24), eax);
+  }));
+  CHECK(p.groups() == Groups{0, 1, 1, 0});
 }
 
 TEST_CASE("block_plan: a group that begins by reading says so when a later member writes") {

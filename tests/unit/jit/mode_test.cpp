@@ -54,28 +54,79 @@ TEST_CASE("mode: real, virtual-8086 and protected mode decode differently and ar
   CHECK(real.key() != v86.key());
 }
 
-TEST_CASE("mode: the shape of each data segment is part of the key outside 64-bit code") {
-  TestCpu test;
-  test.enter_protected();
-  const cpu::SegmentRegister flat = test.state().segment(Seg::DS);
-  for (const Seg which : {Seg::ES, Seg::SS, Seg::DS, Seg::FS, Seg::GS}) {
-    CAPTURE(static_cast<unsigned>(which));
-    CHECK(Mode::of(test.cpu).shape(which) == SegmentShape::Flat);
-    const auto load = [&](const cpu::SegmentRegister& segment) {
-      test.state().segment(which) = segment;
-      test.cpu.update_mode();
-    };
-    const auto back = [&] { load(flat); };
-    for (const auto& [base, limit, attributes, shape] :
-         {std::tuple{0x5000u, 0xffff'ffffu, 0xc93, SegmentShape::Based}, {0x5000u, 0xffffu, 0x493, SegmentShape::Small},
-          {0u, 0xfffeu, 0x493, SegmentShape::Other}, {0u, 0xffff'ffffu, 0xc91, SegmentShape::Other},
-          {0u, 0xffffu, 0x497, SegmentShape::Other}, {0u, 0u, 0, SegmentShape::Other}}) {
-      tells_apart(test, [&] {
-        load(TestCpu::segment(0x10, base, limit, static_cast<u16>(attributes)));
-        CHECK(Mode::of(test.cpu).shape(which) == shape);
-      }, back);
+TEST_CASE("mode: the shape of each data segment is part of the key in 16-bit code, of three in 32-bit code") {
+  for (const bool is_wide : {false, true}) {
+    CAPTURE(is_wide);
+    TestCpu test;
+    test.enter_protected();
+    const cpu::SegmentRegister flat = test.state().segment(Seg::DS);
+    if (!is_wide) test.state().segment(Seg::CS) = TestCpu::segment(TestCpu::kCode16, 0, 0xffff, 0x09b);
+    test.cpu.update_mode();
+    for (const Seg which : {Seg::ES, Seg::SS, Seg::DS, Seg::FS, Seg::GS}) {
+      if (is_wide && (which == Seg::FS || which == Seg::GS)) continue;
+      CAPTURE(static_cast<unsigned>(which));
+      CHECK(Mode::of(test.cpu).shape(which) == SegmentShape::Flat);
+      const auto load = [&](const cpu::SegmentRegister& segment) {
+        test.state().segment(which) = segment;
+        test.cpu.update_mode();
+      };
+      const auto back = [&] { load(flat); };
+      for (const auto& [base, limit, attributes, shape] :
+           {std::tuple{0x5000u, 0xffff'ffffu, 0xc93, SegmentShape::Based}, {0x5000u, 0xffffu, 0x493, SegmentShape::Small},
+            {0u, 0xfffeu, 0x493, SegmentShape::Other}, {0u, 0xffff'ffffu, 0xc91, SegmentShape::Other},
+            {0u, 0xffffu, 0x497, SegmentShape::Other}, {0u, 0u, 0, SegmentShape::Other}}) {
+        tells_apart(test, [&] {
+          load(TestCpu::segment(0x10, base, limit, static_cast<u16>(attributes)));
+          CHECK(Mode::of(test.cpu).shape(which) == shape);
+        }, back);
+      }
     }
   }
+}
+
+TEST_CASE("mode: 32-bit code looks at FS and GS when it runs") {
+  TestCpu test;
+  test.enter_protected();
+  const u32 key = Mode::of(test.cpu).key();
+  for (const Seg which : {Seg::FS, Seg::GS}) {
+    CAPTURE(static_cast<unsigned>(which));
+    CHECK(Mode::of(test.cpu).shape(which) == SegmentShape::Checked);
+    const u64 epoch = test.cpu.translation_epoch();
+    const auto load = [&](const cpu::SegmentRegister& segment) {
+      test.state().segment(which) = segment;
+      test.cpu.update_segment(which);
+      return test.cpu.segment_facts(which)->bound;
+    };
+    constexpr u64 kNegative = u64{1} << 63;
+    CHECK(load(TestCpu::segment(0x10, 0x5000, 0xffff'ffff, 0xc93)) == 0);
+    const u64 bound = load(TestCpu::segment(0x10, 0x5000, 0xfff, 0x493));
+    CHECK(bound + 0xfff < kNegative);
+    CHECK(bound + 0x1000 >= kNegative);
+    CHECK(load(TestCpu::segment(0x10, 0, 0xffff'ffff, 0xc91)) == kNegative);  // Read-only.
+    CHECK(load(TestCpu::segment(0x10, 0, 0xfff, 0x497)) == kNegative);        // Expands down.
+    CHECK(load(TestCpu::segment(0, 0, 0, 0)) == kNegative);
+    CHECK(test.cpu.translation_epoch() == epoch);
+    CHECK(Mode::of(test.cpu).key() == key);
+  }
+}
+
+TEST_CASE("mode: with SMAP supervisors know what AC is") {
+  using Class = mmu::Mmu::PrivilegeClass;
+  TestCpu test;
+  test.enter_long();
+  CHECK_FALSE(Mode::of(test.cpu).has_smap());
+  test.state().cr4 |= cr4::SMAP;
+  test.cpu.update_paging();
+  const auto mode_with = [&](u64 flags) {
+    test.cpu.write_flags(flags, rflags::AC);
+    return Mode::of(test.cpu);
+  };
+  const Mode without = mode_with(0), with = mode_with(rflags::AC);
+  CHECK(without.has_smap());
+  CHECK(without.privilege() == Class::Supervisor);
+  CHECK(with.privilege() == Class::SupervisorAc);
+  CHECK(with.key() == without.with_other_access().key());
+  CHECK(without.key() == with.with_other_access().key());
 }
 
 TEST_CASE("mode: bases of segments are read when code runs, except that 0 is known") {

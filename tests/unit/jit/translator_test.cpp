@@ -495,9 +495,11 @@ TEST_CASE("translator: more modes than there are tables for, in turn") {
       const auto based = [&](unsigned bit) { return TestCpu::segment(0x10, (turn >> bit & 1) != 0 ? 0x1000 : 0, 0xffff'ffff, 0xc93); };
       test.state().segment(Seg::DS) = based(0);
       test.state().segment(Seg::ES) = based(1);
-      test.state().segment(Seg::FS) = based(2);
-      test.state().segment(Seg::GS) = based(3);
-      test.state().cr0 = with_bit(test.state().cr0, 3, (turn >> 4 & 1) != 0);  // CR0.TS
+      test.state().system_flags = with_bit(test.state().system_flags, 18, (turn >> 2 & 1) != 0);  // AC
+      test.state().cr4 |= cr4::SMAP;
+      test.state().x87.fcw = (turn >> 3 & 1) != 0 ? 0x37f : 0x37e;
+      test.state().x87.mxcsr = (turn >> 4 & 1) != 0 ? 0x1f80 : 0x1f00;
+      test.cpu.update_paging();
       test.cpu.update_mode();
     });
     keys.insert(Mode::of(twins.subject.test.cpu).key());

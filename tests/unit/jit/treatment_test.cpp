@@ -65,10 +65,13 @@ TEST_CASE("treatment: what the monitor owns is a callout") {
     CHECK(what({0xec}) == T::Callout);              // in al, dx
     CHECK(what({0xf4}) == T::Callout);              // hlt
     CHECK(what({0x0f, 0xa2}) == T::Callout);        // cpuid
-    CHECK(what({0x0f, 0x31}) == T::Callout);        // rdtsc
-    CHECK(what({0x0f, 0x20, 0xc0}) == T::Callout);  // mov eax, cr0
+    CHECK(what({0x0f, 0x31}) == T::ReadSystem);     // rdtsc
+    CHECK(what({0x0f, 0x20, 0xc0}) == T::ReadControl);  // mov eax, cr0
+    CHECK(what({0x0f, 0x20, 0xe0}) == T::Callout);  // mov eax, cr4
+    CHECK(what({0x0f, 0x22, 0xd8}) == T::Callout);  // mov cr3, eax
     CHECK(what({0x8c, 0x18}) == T::Callout);        // mov [eax], ds
-    CHECK(what({0x8e, 0xd8}) == T::Callout);        // mov ds, eax
+    CHECK(what({0x8e, 0xd8}) == (bits == 32 ? T::LoadSegment : T::Callout));  // mov ds, eax
+    CHECK(what({0x8e, 0xd0}) == T::Callout);        // mov ss, eax
     CHECK(what({0x0f, 0x01, 0xe0}) == T::Callout);  // smsw eax
     CHECK(what({0xcb}) == T::Callout);              // retf
     CHECK(what({0xcf}) == T::Callout);              // iret
@@ -115,7 +118,10 @@ TEST_CASE("treatment: where hosts differ or an operand says how far, the handler
   CHECK(what({0xc0, 0xd0, 0x05}) == T::Callout);              // rcl al, 5
   CHECK(what({0x66, 0xc1, 0xd8, 0x05}) == T::Callout);        // rcr ax, 5
   CHECK(what({0x0f, 0xa3, 0xd8}) == T::Identical);            // bt eax, ebx
-  CHECK(what({0x0f, 0xa3, 0x18}) == T::Callout);              // bt [eax], ebx
+  CHECK(what({0x0f, 0xa3, 0x18}) == T::BitString);            // bt [eax], ebx
+  CHECK(what({0x66, 0x0f, 0xa3, 0x18}) == T::Callout);        // bt [eax], bx
+  CHECK(what({0x64, 0x0f, 0xa3, 0x18}) == T::Callout);        // bt fs:[eax], ebx
+  CHECK(what({0x0f, 0xc7, 0x08}) == T::ExchangePair);         // cmpxchg8b [eax]
   CHECK(what({0x0f, 0xba, 0x20, 0x03}) == T::Identical);      // bt dword [eax], 3
   CHECK(what({0xa5}) == T::String);                           // movsd, the string
   CHECK(what({0xf3, 0xa5}) == T::Callout);                    // rep movsd
