@@ -37,16 +37,18 @@ u64 bound_of(u8 kind, u64 high) {
 
 }  // namespace
 
-SegmentFacts facts_of(const SegmentRegister& segment) {
+void SegmentFacts::learn(const SegmentRegister& segment) {
   const unsigned rights = rights_of(segment);
-  const u8 kind = kind_of(segment, rights);
-  return {bound_of(kind, segment.high), kind, (rights & segment_kind::kReadable) != 0, (rights & segment_kind::kWritable) != 0};
+  kind = kind_of(segment, rights);
+  bound = bound_of(kind, segment.high);
+  readable = (rights & segment_kind::kReadable) != 0;
+  writable = (rights & segment_kind::kWritable) != 0;
 }
 
 Cpu::Cpu(const CpuModel& model, mmu::PhysicalMemory& memory, Environment& env)
     : mmu(memory), environment(env), model_(model) {
   mmu.set_attention(&attention);
-  segment_loads_.null.facts = facts_of(SegmentRegister{});
+  segment_loads_.null.facts.learn(SegmentRegister{});
   mmu.walker().set_gigabyte_pages(has(Feature::pdpe1gb));
   reset();
 }
@@ -201,7 +203,7 @@ void Cpu::update_segment(Seg segment) {
   const SegmentRegister& s = state.seg[i];
   flat_base_[i] = (segment == Seg::FS || segment == Seg::GS) ? s.base : 0;
   const u8 kind = segment_facts_[i].kind;
-  segment_facts_[i] = facts_of(s);
+  segment_facts_[i].learn(s);
   if (code64_ || kind == segment_facts_[i].kind) return;
   // Generated 32-bit code looks at the bounds of these two itself.
   const bool is_seen = (segment == Seg::FS || segment == Seg::GS) && (mode_key_ & 3) == 1;

@@ -73,8 +73,8 @@ struct SegmentFacts {
   u64 bound = 0;
   u8 kind = 0;  ///< segment_kind:: bits.
   bool readable = false, writable = false;
+  void learn(const SegmentRegister& segment);
 };
-SegmentFacts facts_of(const SegmentRegister& segment);
 
 class Cpu {
  public:

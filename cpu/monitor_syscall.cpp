@@ -15,22 +15,23 @@ namespace {
 
 enum class CodeKind : u8 { Bits32, Bits64 };
 
-SegmentRegister flat_segment(u16 selector, unsigned level, u16 type) {
-  SegmentRegister segment;
+/// In place: a copy of what has just been written in pieces waits for all of them.
+void make_flat(SegmentRegister& segment, u16 selector, unsigned level, u16 type) {
+  segment.base = 0;
   segment.selector = selector;
   segment.limit = 0xffff'ffff;
   segment.attributes = static_cast<u16>(attr::P | attr::S | attr::G | attr::A | attr::RW | type |
                                         level << attr::kDplShift);
-  segment.update_window();
-  return segment;
+  segment.low = 0;
+  segment.high = segment.limit;
 }
 
 /// Loads CS, SS and CPL. The caller sets RIP and RSP, then calls update_code_and_stack().
 void enter_flat(Cpu& cpu, u16 code, u16 stack, unsigned level, CodeKind kind) {
   CpuState& state = cpu.state;
   const u16 size = kind == CodeKind::Bits64 ? attr::L : attr::DB;
-  state.segment(Seg::CS) = flat_segment(code, level, attr::CODE | size);
-  state.segment(Seg::SS) = flat_segment(stack, level, attr::DB);
+  make_flat(state.segment(Seg::CS), code, level, attr::CODE | size);
+  make_flat(state.segment(Seg::SS), stack, level, attr::DB);
   state.cpl = static_cast<u8>(level);
 }
 

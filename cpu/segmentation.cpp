@@ -60,7 +60,9 @@ Result<void> load_data_segment(Cpu& cpu, Seg segment, Selector selector) {
   cpu.update_segment(segment);
   const bool was_accessed = !ref.descriptor.is_system() && bit(ref.descriptor.low, 40);
   if (was_accessed && !selector.is_ldt()) {
-    cpu.segment_loads().of(selector.value) = {ref.descriptor.low, selector.value, cpu.state.cpl, target, facts_of(target)};
+    Cpu::SegmentLoad& load = cpu.segment_loads().of(selector.value);
+    load = {ref.descriptor.low, selector.value, cpu.state.cpl, target, {}};
+    load.facts.learn(target);
   }
   return {};
 }
