@@ -154,10 +154,14 @@ EmittedBlock Emitter::emit(const EmitRequest& request) {
 
 EmittedBlock Emitter::finish() {
   out_.end = here();
-  out_.faults.assign(draft_.faults.begin(), draft_.faults.end());
-  out_.callouts.assign(std::make_move_iterator(draft_.callouts.begin()), std::make_move_iterator(draft_.callouts.end()));
   out_.instruction_offsets.assign(draft_.instruction_offsets.begin(), draft_.instruction_offsets.end());
-  out_.tlb_sites.assign(draft_.tlb_sites.begin(), draft_.tlb_sites.end());
+  if (!draft_.faults.empty() || !draft_.callouts.empty() || !draft_.tlb_sites.empty()) {
+    auto extras = std::make_unique<EmittedBlock::Extras>();
+    extras->faults.assign(draft_.faults.begin(), draft_.faults.end());
+    extras->callouts.assign(std::make_move_iterator(draft_.callouts.begin()), std::make_move_iterator(draft_.callouts.end()));
+    extras->tlb_sites.assign(draft_.tlb_sites.begin(), draft_.tlb_sites.end());
+    out_.extras = std::move(extras);
+  }
   return std::move(out_);
 }
 

@@ -91,14 +91,20 @@ struct EmittedBlock {
   bool is_left_for_itself = false;  ///< or a branch out of its middle does.
   boost::container::small_vector<LinkSite, 2> links;  // Most blocks have no more.
   u16 first_side_exit = 0, end_side_exits = 0;  ///< Which of the links are branches out of its middle.
-  std::vector<FaultSite> faults;
-  std::vector<std::unique_ptr<CalloutRecord>> callouts;
   std::vector<u32> instruction_offsets;
   struct SiteUse {
     u16 number = 0;       ///< Of the ShadowTlb::Site,
     u16 instruction = 0;  ///< and which instruction uses it.
   };
-  std::vector<SiteUse> tlb_sites;
+  /// What most blocks have none of: tens of thousands are kept.
+  struct Extras {
+    std::vector<FaultSite> faults;
+    std::vector<std::unique_ptr<CalloutRecord>> callouts;
+    std::vector<SiteUse> tlb_sites;
+  };
+  std::unique_ptr<const Extras> extras;
+  std::span<const FaultSite> faults() const { return extras != nullptr ? extras->faults : std::span<const FaultSite>(); }
+  std::span<const SiteUse> tlb_sites() const { return extras != nullptr ? extras->tlb_sites : std::span<const SiteUse>(); }
 };
 
 /// Pages that one trace may come from.
@@ -397,12 +403,9 @@ class Emitter {
   TlbOffsets other_tlb_{};  ///< Where has_other_access().
   EmittedBlock out_;
   /// Lists of `out_` while they grow: their room is used again and again.
-  struct Draft {
-    std::vector<FaultSite> faults;
-    std::vector<std::unique_ptr<CalloutRecord>> callouts;
+  struct Draft : EmittedBlock::Extras {
     std::vector<u32> instruction_offsets;
     std::vector<MemorySite> memory_sites;
-    std::vector<EmittedBlock::SiteUse> tlb_sites;
   };
   Draft draft_;
   boost::container::static_vector<Group, 16> groups_;

@@ -356,7 +356,7 @@ void Translator::Impl::check_sites() {
     const u64 runs = (trace->heat + 1) * options_.sample_interval / trace->count;
     const u64 allowed = std::max(kFewMisses, runs / kTimesForOneMiss);
     bool is_concerned = misses_guards(*trace, runs);
-    for (const EmittedBlock::SiteUse& use : trace->code.tlb_sites) {
+    for (const EmittedBlock::SiteUse& use : trace->code.tlb_sites()) {
       mmu::ShadowTlb::Site& site = table.sites[use.number];
       if (site.misses > allowed) {
         if (wandering_.size() >= kMostWandering) wandering_.clear();
@@ -496,7 +496,7 @@ TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, Kind
     (&word(Word::GuardMisses))[next_guard_counter_] = 0;
     next_guard_counter_ = (next_guard_counter_ + 1) % kGuardCounters;
   }
-  for (const EmittedBlock::SiteUse& use : block->code.tlb_sites) cpu_.mmu.table(mode.privilege()).begin_site(use.number);
+  for (const EmittedBlock::SiteUse& use : block->code.tlb_sites()) cpu_.mmu.table(mode.privilege()).begin_site(use.number);
   block->may_unroll = block->code.is_loop && kind == Kind::Trace && length <= kMaxBlockInstructions / 2;
   DOPPEL_CHECK(block->code.end - block->code.begin <= bytes_needed, "a block outgrew its room");
   cache_.take(block->code.end - block->code.begin);

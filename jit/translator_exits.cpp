@@ -166,7 +166,7 @@ u64 Translator::Impl::resume_after_fault(u64 pc, u64 address, u64& stack) {
   }
   const TranslatedBlock* const block = blocks_.containing(offset);
   if (block == nullptr) return 0;
-  for (const FaultSite& site : block->code.faults) {
+  for (const FaultSite& site : block->code.faults()) {
     if (site.at == offset) return cache_.address(site.cold);
   }
   return 0;
