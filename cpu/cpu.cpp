@@ -150,7 +150,7 @@ void Cpu::update_mode() {
   update_level();
 }
 
-/// System calls are many, and leave four segments alone.
+/// System calls and faults are many, and leave four segments alone.
 void Cpu::update_code_and_stack() {
   const bool was_code64 = code64_;
   update_code_size();

@@ -306,9 +306,10 @@ void Delivery::finish(const Descriptor& gate, Selector selector, const Descripto
                       unsigned level) {
   CpuState& state = cpu_.state;
   enter_code(cpu_, selector, code, offset, level);
+  const bool leaves_v86 = state.v86();
   state.system_flags &= ~kTrapFlags;
   if (!is_trap_gate(gate.system_type())) state.system_flags &= ~rflags::IF;
-  cpu_.update_mode();
+  leaves_v86 ? cpu_.update_mode() : cpu_.update_code_and_stack();
 }
 
 std::string Delivery::failure(const Fault& fault) const {

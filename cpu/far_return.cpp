@@ -49,6 +49,7 @@ void drop_inner_segments(Cpu& cpu) {
     if (!segment.usable() || conforming || segment.dpl() >= cpu.state.cpl) continue;
     segment = SegmentRegister{};
     segment.update_window();
+    cpu.update_segment(name);
   }
 }
 

@@ -38,7 +38,7 @@ void unblock_nmi(Cpu& cpu) {
   if (cpu.nmi_pending()) cpu.attention = true;
 }
 
-/// As Cpu::write_flags, for a caller that calls update_mode() afterwards.
+/// As Cpu::write_flags, for a caller that calls update_mode() or update_code_and_stack() afterwards.
 void load_flags(Cpu& cpu, u64 value, u64 mask) {
   CpuState& state = cpu.state;
   state.set_rflags((state.rflags() & ~mask) | (value & mask));
@@ -157,7 +157,7 @@ Result<void> return_to_code(Cpu& cpu, const Frame& frame, StackReader& stack, un
   enter_code(cpu, frame.cs, code.descriptor, frame.rip, level);
   if (level > old_cpl) drop_inner_segments(cpu);
   load_flags(cpu, frame.flags, mask);
-  cpu.update_mode();
+  cpu.update_code_and_stack();
   if (takes_stack) cpu.set_stack_pointer(outer_pointer);
   unblock_nmi(cpu);
   return {};

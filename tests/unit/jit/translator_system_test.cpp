@@ -457,7 +457,6 @@ TEST_CASE("translator: a descriptor that has changed is looked at anew") {
     a.mov(fs, eax);
     a.add(in(fs, 0x20), ebp);
     // Its base moves to and fro by 64 KiB; now and then it has not been accessed.
-    a.xor_(dword_ptr(static_cast<u64>(TestCpu::kGdt + kFirst)), 0);
     a.test(ebp, 3);
     a.setz(cl);
     a.xor_(byte_ptr(static_cast<u64>(TestCpu::kGdt + kFirst + 4)), cl);
