@@ -141,6 +141,8 @@ std::vector<FaultRecord> dispatch(Cpu& cpu, Event event) {
 void Cpu::raise(const Fault& fault) {
   note_exception(state, fault.vector, fault.address);
   state.repeating = false;
+  // The fetch of the instruction that was to be shielded may be what faults.
+  state.interrupt_shadow = state.mov_ss_shadow = false;
   std::vector<FaultRecord> chain = dispatch(*this, event_of(fault));
   if (chain.empty()) return;
   fault_chain_ = std::move(chain);

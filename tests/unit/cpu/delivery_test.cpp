@@ -229,6 +229,20 @@ TEST_CASE("events: a page fault while a page fault is delivered is a double faul
   CHECK(t.state().cr2 == 0x80'0000 - 48);
 }
 
+TEST_CASE("events: a fault ends what STI and MOV SS hold off, delivered or not") {
+  for (const bool has_handler : {true, false}) {
+    CAPTURE(has_handler);
+    TestCpu t;
+    t.enter_protected();
+    if (has_handler) t.set_idt(13, TestCpu::gate(TestCpu::kCode32, 0x4000, kInterrupt32));
+    t.state().interrupt_shadow = t.state().mov_ss_shadow = true;
+    t.cpu.raise(Fault::make(Vector::GP, 0));
+    CHECK(t.state().shutdown == !has_handler);
+    CHECK_FALSE(t.state().interrupt_shadow);
+    CHECK_FALSE(t.state().mov_ss_shadow);
+  }
+}
+
 TEST_CASE("events: exceptions that follow each other for ever end the machine") {
   TestCpu t;
   t.enter_user32();
