@@ -48,6 +48,17 @@ void put_fault_handler(Twins& twins) {
   });
 }
 
+/// In stretches first, so that runs end everywhere; then until it halts.
+void run_out(Twins& twins) {
+  for (u64 budget = 1; budget < 90; ++budget) {
+    CAPTURE(budget);
+    if (twins.run(budget) != ExitReason::BudgetSpent) break;
+    CHECK_SAME(twins);
+  }
+  CHECK(twins.run(1'000'000) == ExitReason::Halted);
+  CHECK_SAME(twins);
+}
+
 template <class Write>
 void run_loop(Twins& twins, Write write, unsigned rounds = 500) {
   twins.put(kCode, code64(kCode, [&](Assembler& a) {
@@ -59,14 +70,7 @@ void run_loop(Twins& twins, Write write, unsigned rounds = 500) {
     a.jnz(top);
     a.hlt();
   }));
-  // In stretches, so that runs end everywhere.
-  for (u64 budget = 1; budget < 90; ++budget) {
-    CAPTURE(budget);
-    if (twins.run(budget) != ExitReason::BudgetSpent) break;
-    CHECK_SAME(twins);
-  }
-  CHECK(twins.run(1'000'000) == ExitReason::Halted);
-  CHECK_SAME(twins);
+  run_out(twins);
 }
 
 u64 callouts_of(const Twins& twins, u16 mnemonic) { return twins.statistics().callouts_by_mnemonic[mnemonic]; }
@@ -374,7 +378,7 @@ TEST_CASE("translator: reads that CR4 does not allow, and a key that is none") {
 
 constexpr u16 kFirst = TestCpu::kFree, kSecond = TestCpu::kFree + 8, kThird = TestCpu::kFree + 16;
 
-/// #GP and #NP: adds the error code to EDI and halts.
+/// 32-bit code with three segments of its own. The handler of #GP and #NP adds the error code to EDI and halts.
 void enter_segments(Twins& twins) {
   twins.both([](TestCpu& test) {
     test.enter_protected();
@@ -400,13 +404,7 @@ void run_segments(Twins& twins, Write write, unsigned rounds = 300) {
     a.jnz(top);
     a.hlt();
   }));
-  for (u64 budget = 1; budget < 60; ++budget) {
-    CAPTURE(budget);
-    if (twins.run(budget) != ExitReason::BudgetSpent) break;
-    CHECK_SAME(twins);
-  }
-  CHECK(twins.run(1'000'000) == ExitReason::Halted);
-  CHECK_SAME(twins);
+  run_out(twins);
 }
 
 Mem in(const SReg& segment, u32 offset) {
