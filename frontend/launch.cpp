@@ -31,7 +31,7 @@
 namespace doppel::frontend {
 namespace {
 
-constexpr u64 kPoolSlack = u64{8} << 20;
+constexpr u64 kPoolSlack = (u64{8} << 20) + mmu::FrameGathering::kGalleryFrames * kPageSize;
 
 // Log lines belong to the process: chips have no machine to name.
 TraceLog* active_trace = nullptr;

@@ -26,6 +26,8 @@ namespace doppel::jit {
 
 using namespace asmjit;
 using x86::ptr;
+using Bound = mmu::ShadowTlb::Bound;
+using Site = mmu::ShadowTlb::Site;
 
 namespace {
 
@@ -121,37 +123,47 @@ void Emitter::emit_check(size_t i, const AddressForm& form, MissInfo info, bool 
   miss.place = place_of(i);
   miss.form = form;
   miss.info = info;
-  miss.is_direct = is_direct(form);
+  miss.is_direct = is_direct(form, info.write);
   if (!miss.is_direct) {
     std::vector<u32> outside;
     emit_linear(form, info.size, &outside);
     for (const u32 jump : outside) tail_jumps_.push_back({jump, place_of(i)});
   }
-  if (has_site()) {
-    emit_site_check(i, info, folds, miss);
-  } else {
-    emit_index_check(i, info, folds, miss);
+  switch (memory_of_check(info.write)) {
+    case Memory::None: emit_index_check(i, info, folds, miss); break;
+    case Memory::Page: emit_page_check(i, info, folds, miss); break;
+    case Memory::Run: emit_run_check(i, info, folds, miss); break;
   }
   miss.folds = folds;
   miss.done = here();
   misses_.push_back(miss);
 }
 
+/// What the check at hand remembers, for a load or a store.
+Emitter::Memory Emitter::memory_of_check(bool is_store) const {
+  if (has_other_access()) return Memory::None;
+  const SiteUses& sites = request_->sites;
+  const auto has = [this](const std::array<u64, 2>& bits, Bound bound) {
+    return (bits[static_cast<size_t>(bound)] >> at_hand_ & 1) != 0;
+  };
+  const bool is_same = has(sites.pages, Bound::Limit) == has(sites.pages, Bound::Mask) &&
+                       has(sites.runs, Bound::Limit) == has(sites.runs, Bound::Mask);
+  const Bound bound = is_same || may_spoil_flags(at_hand_) ? Bound::Limit : Bound::Mask;
+  if (has(sites.pages, bound)) return Memory::Page;
+  const bool is_left = run_sites_used_[is_store] < sites.run_sites[is_store].size();
+  return has(sites.runs, bound) && is_left ? Memory::Run : Memory::None;
+}
+
 /// Compares with what this place found last. The address of the data needs nothing that depends on
 /// the linear address, so it does not wait for the comparison.
-void Emitter::emit_site_check(size_t i, MissInfo info, bool folds, Miss& miss) {
-  const AddressForm& form = miss.form;
+void Emitter::emit_page_check(size_t i, MissInfo info, bool folds, Miss& miss) {
   const size_t privilege = static_cast<size_t>(request_->mode.privilege());
   u16& next = next_site_[privilege][info.write];
   const u16 number = static_cast<u16>(2 * next + info.write);
-  next = static_cast<u16>((next + 1) % (mmu::ShadowTlb::kSites / 2));
-  draft_.tlb_sites.push_back({number, static_cast<u16>(i)});
-  miss.site = tlb_.sites + static_cast<i32>(number * sizeof(mmu::ShadowTlb::Site));
-  a_.mov(x86::r13, ptr(x86::r15, miss.site));
-  const Mem added = miss.is_direct ? ptr(x86::r13, x86::gpq(home_[form.base]), 0, static_cast<i32>(form.displacement))
-                                   : ptr(x86::r13, x86::r14);
-  a_.lea(x86::rcx, added);  // Distance from the page's beginning.
-  if (may_spoil_flags(i)) {
+  next = static_cast<u16>((next + 1) % (mmu::ShadowTlb::kPageSites / 2));
+  const bool may_spoil = may_spoil_flags(i);
+  const Mem added = begin_site_check(i, number, may_spoil ? Bound::Limit : Bound::Mask, info, miss);
+  if (may_spoil) {
     a_.cmp(x86::rcx, static_cast<i32>(kPageSize) - info.size);
     miss.jump = jump_if_placeholder(7);  // Above.
     note_spoilt(i);
@@ -168,19 +180,60 @@ void Emitter::emit_site_check(size_t i, MissInfo info, bool folds, Miss& miss) {
     a_.lea(x86::rcx, ptr(x86::rcx, x86::r13));
     unless_rcx_zero([&] { miss.jump = jump_placeholder(); });
   }
+  end_site_check(added, folds, miss);
+}
+
+/// The same, where it may be one of many pages: the site has the bound, too.
+void Emitter::emit_run_check(size_t i, MissInfo info, bool folds, Miss& miss) {
+  const u16 number = request_->sites.run_sites[info.write][run_sites_used_[info.write]++];
+  const bool may_spoil = may_spoil_flags(i);
+  const Mem added = begin_site_check(i, number, may_spoil ? Bound::Limit : Bound::Mask, info, miss);
+  const Mem bound = ptr(x86::r15, miss.site + static_cast<i32>(offsetof(Site, bound)));
+  if (may_spoil) {
+    a_.cmp(x86::rcx, bound);
+    miss.jump = jump_if_placeholder(7);
+    note_spoilt(i);
+  } else {
+    const bool has_last = info.size > 1;
+    if (has_last) {
+      a_.lea(x86::r13, ptr(x86::rcx, info.size - 1));
+      a_.pext(x86::r13, x86::r13, bound);
+    }
+    a_.pext(x86::rcx, x86::rcx, bound);
+    if (has_last) a_.lea(x86::rcx, ptr(x86::rcx, x86::r13));
+    unless_rcx_zero([&] { miss.jump = jump_placeholder(); });
+  }
+  end_site_check(added, folds, miss);
+}
+
+/// RCX: the distance from the beginning of what the site holds. Returns the address of the data without its addend, which
+/// will be R13.
+x86::Mem Emitter::begin_site_check(size_t i, u16 number, Bound bound, MissInfo info, Miss& miss) {
+  draft_.tlb_sites.push_back({number, static_cast<u16>(i), bound, info.size});
+  miss.site = tlb_.sites + static_cast<i32>(number * sizeof(Site));
+  miss.is_for_run = mmu::ShadowTlb::is_for_run(number);
+  a_.mov(x86::r13, ptr(x86::r15, miss.site + static_cast<i32>(offsetof(Site, minus_begin))));
+  const AddressForm& form = miss.form;
+  const Mem added = miss.is_direct ? ptr(x86::r13, x86::gpq(home_[form.base]), 0, static_cast<i32>(form.displacement))
+                                   : ptr(x86::r13, x86::r14);
+  a_.lea(x86::rcx, added);
+  return added;
+}
+
+void Emitter::end_site_check(const Mem& added, bool folds, Miss& miss) {
   // An empty site lets addresses pass that are not canonical: their access faults on the host.
   is_suspect_ = request_->mode.code64();
   miss.hit = here();
-  a_.mov(x86::r13, ptr(x86::r15, miss.site + 8));
+  a_.mov(x86::r13, ptr(x86::r15, miss.site + static_cast<i32>(offsetof(Site, addend))));
   if (folds) a_.lea(x86::r13, added);
 }
 
 /// The linear address is a register at home, with a displacement where it cannot wrap: host
 /// instructions can use it as it stands.
-bool Emitter::is_direct(const AddressForm& form) const {
+bool Emitter::is_direct(const AddressForm& form, bool is_store) const {
   if (form.index != cpu::kZeroRegister || form.bit_index != cpu::kZeroRegister) return false;
   if (form.base >= 16 || home_[form.base] == kNoHome) return false;
-  if (!has_site() && form.displacement != 0) return false;
+  if (memory_of_check(is_store) == Memory::None && form.displacement != 0) return false;
   const Mode mode = request_->mode;
   if (mode.code64()) return form.bytes == 8 && form.segment != Seg::FS && form.segment != Seg::GS;
   return form.bytes == 4 && form.displacement == 0 && mode.shape(form.segment) == SegmentShape::Flat;
@@ -230,7 +283,7 @@ void Emitter::emit_miss(const Miss& miss) {
   if (miss.site != 0) {
     a_.mov(x86::r13d, miss.site);
     a_.mov(x86::ecx, miss.info.pack());
-    a_.call_far(base_, stubs_.site[static_cast<size_t>(request_->mode.privilege())][miss.info.write]);
+    a_.call_far(base_, stubs_.site[static_cast<size_t>(request_->mode.privilege())][miss.info.write][miss.is_for_run]);
     emit_jump_to(miss.hit);
   } else {
     a_.mov(x86::ecx, miss.info.pack());
@@ -248,9 +301,9 @@ HostMemory Emitter::emit_access(size_t i, const MemoryUse& use, bool spares_r14)
   HostMemory host;
   host.base = kR13;
   if (use.group < 0) {
-    const bool stands_in_home = is_direct(use.form);
+    const bool stands_in_home = is_direct(use.form, use.write);
     // Without flags the index form spends R14 itself.
-    const bool folds = !stands_in_home && (spares_r14 || (!has_site() && !may_spoil_flags(i)));
+    const bool folds = !stands_in_home && (spares_r14 || (memory_of_check(use.write) == Memory::None && !may_spoil_flags(i)));
     emit_check(i, use.form, {use.size, use.write, false, use.alignment_mask, 0, has_other_access()}, folds);
     group_at_hand_ = -1;
     if (folds) return host;

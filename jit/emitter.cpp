@@ -93,6 +93,7 @@ void Emitter::begin(const EmitRequest& request) {
   draft_.instruction_offsets.clear();
   draft_.memory_sites.clear();
   draft_.tlb_sites.clear();
+  run_sites_used_ = {};
   out_.begin = here();
   const size_t count = request.plan.instructions.size();
   out_.last_rip = request.plan.instructions[count - 1].rip;

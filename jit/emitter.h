@@ -94,7 +94,9 @@ struct EmittedBlock {
   std::vector<u32> instruction_offsets;
   struct SiteUse {
     u16 number = 0;       ///< Of the ShadowTlb::Site,
-    u16 instruction = 0;  ///< and which instruction uses it.
+    u16 instruction = 0;  ///< and which instruction uses it,
+    mmu::ShadowTlb::Bound bound{};
+    u16 size = 0;         ///< for so many bytes.
   };
   /// What most blocks have none of: tens of thousands are kept.
   struct Extras {
@@ -110,6 +112,14 @@ struct EmittedBlock {
 /// Pages that one trace may come from.
 inline constexpr size_t kMostPages = 4;
 
+/// What accesses of a trace remember: instructions by their bits, and apart for each mmu::ShadowTlb::Bound, by which
+/// their checks may go. Others look at the index.
+struct SiteUses {
+  std::array<u64, 2> pages{};  ///< The page they found last,
+  std::array<u64, 2> runs{};   ///< or a run of pages,
+  std::array<std::vector<u16>, 2> run_sites;  ///< in these, for loads and for stores. There may be too few.
+};
+
 /// What the block is and may rely on.
 struct EmitRequest {
   std::span<const cpu::Instruction> block;
@@ -121,8 +131,7 @@ struct EmitRequest {
   u32 second_fetch_id = 0;  ///< Of the page after it, if the instruction lies in both; else 0.
   unsigned table = 0;     ///< Jump table of the mode.
   u32 block_number = 0;
-  /// Bit n: accesses of instruction n remember the page they found last; others look at the index.
-  u64 remembers = 0;
+  SiteUses sites = {};
   /// A group that reaches over the end of its page is left for a block that has no groups; else for the interpreter.
   bool splits = false;
   bool loops = false;     ///< If it jumps back to its beginning, that is made fast.
@@ -226,10 +235,14 @@ class Emitter {
   /// the result unless it `spares_r14`.
   HostMemory emit_access(size_t i, const MemoryUse& use, bool spares_r14 = false);
   void emit_check(size_t i, const AddressForm& form, MissInfo info, bool folds, bool splits = false);
-  bool is_direct(const AddressForm& form) const;
+  bool is_direct(const AddressForm& form, bool is_store) const;
   bool has_other_access() const { return request_->plan.instructions[at_hand_].other_access; }
-  bool has_site() const { return (request_->remembers >> at_hand_ & 1) != 0 && !has_other_access(); }
-  void emit_site_check(size_t i, MissInfo info, bool folds, Miss& miss);
+  enum class Memory : u8 { None, Page, Run };
+  Memory memory_of_check(bool is_store) const;
+  void emit_page_check(size_t i, MissInfo info, bool folds, Miss& miss);
+  void emit_run_check(size_t i, MissInfo info, bool folds, Miss& miss);
+  asmjit::x86::Mem begin_site_check(size_t i, u16 number, mmu::ShadowTlb::Bound bound, MissInfo info, Miss& miss);
+  void end_site_check(const asmjit::x86::Mem& added, bool folds, Miss& miss);
   void emit_index_check(size_t i, MissInfo info, bool folds, Miss& miss);
   void emit_miss(const Miss& miss);
 
@@ -332,6 +345,7 @@ class Emitter {
     AddressForm form;
     MissInfo info;
     i32 site = 0;  ///< Distance of the site from r15, or 0.
+    bool is_for_run = false;  ///< Which kind of site.
     u32 hit = 0;   ///< Where the site has been filled.
     bool is_direct = false;  ///< r14 has not been used.
     bool folds = false;      ///< r13 is the host address
@@ -394,10 +408,11 @@ class Emitter {
   CallContexts& contexts_;
   std::array<TlbOffsets, kClasses> tlb_of_class_{};
   CpuOffsets cpu_{};
-  /// The next site to be given away: by class, for loads or stores.
+  /// The next site for a page to be given away: by class, for loads or stores.
   std::array<std::array<u16, 2>, kClasses> next_site_{};
 
   // The block at hand.
+  std::array<size_t, 2> run_sites_used_{};  // For loads, for stores.
   const EmitRequest* request_ = nullptr;
   TlbOffsets tlb_{};
   TlbOffsets other_tlb_{};  ///< Where has_other_access().

@@ -40,6 +40,7 @@ TlbOffsets tlb_offsets(const cpu::Cpu& cpu, mmu::Mmu::PrivilegeClass which) {
   return {distance(cpu, &table.index_mask), distance(cpu, table.read_tags),
           distance(cpu, table.write_tags), distance(cpu, table.addends),
           distance(cpu, table.fetch_ids), distance(cpu, table.sites),
+          distance(cpu, table.runs), distance(cpu, table.run_of[0]), distance(cpu, table.run_of[1]),
           distance(cpu, &table.copies_made), distance(cpu, table.copies),
           distance(cpu, table.newest_copy)};
 }

@@ -117,7 +117,7 @@ inline constexpr size_t kClasses = 3;
 
 /// Distances from r15 of the arrays of one shadow TLB.
 struct TlbOffsets {
-  i32 mask, read_tags, write_tags, addends, fetch_ids, sites, copies_made, copies, newest_copy;
+  i32 mask, read_tags, write_tags, addends, fetch_ids, sites, runs, load_runs, store_runs, copies_made, copies, newest_copy;
 };
 TlbOffsets tlb_offsets(const cpu::Cpu& cpu, mmu::Mmu::PrivilegeClass which);
 

@@ -41,8 +41,10 @@ class StubWriter {
     emit_miss();
     for (size_t i = 0; i < kClasses; ++i) {
       for (const bool is_store : {false, true}) {
-        stubs.site[i][is_store] = here();
-        emit_site(tlbs_[i], is_store);
+        for (const bool is_for_run : {false, true}) {
+          stubs.site[i][is_store][is_for_run] = here();
+          emit_site(tlbs_[i], is_store, is_for_run);
+        }
       }
     }
     for (const Seg segment : {Seg::ES, Seg::DS, Seg::FS, Seg::GS}) {
@@ -262,12 +264,13 @@ class StubWriter {
     for (size_t i = 0; i < std::size(kCallerSaved); ++i) a_.mov(x86::gpq(kCallerSaved[i]), saved(i));
     a_.ret();
   }
-  void emit_site(const TlbOffsets& tlb, bool is_store) {
+  void emit_site(const TlbOffsets& tlb, bool is_store, bool is_for_run) {
     a_.mov(word(Word::SiteSlot), x86::r13);
     a_.mov(word(Word::SiteInfo), x86::rcx);
-    a_.mov(x86::rcx, ptr(x86::r15, x86::r13, 0, 16));  // How often this happens decides whether it is kept up.
-    a_.lea(x86::rcx, ptr(x86::rcx, 1));
-    a_.mov(ptr(x86::r15, x86::r13, 0, 16), x86::rcx);
+    const x86::Mem misses = x86::dword_ptr(x86::r15, x86::r13, 0, offsetof(mmu::ShadowTlb::Site, misses));
+    a_.mov(x86::ecx, misses);  // How often this happens decides whether it is kept up.
+    a_.lea(x86::ecx, ptr(x86::rcx, 1));
+    a_.mov(misses, x86::ecx);
     a_.pext(x86::r13, x86::r14, ptr(x86::r15, tlb.mask));
     a_.mov(x86::rcx, ptr(x86::r15, x86::r13, 3, tlb.addends));
     a_.mov(word(Word::SiteAddend), x86::rcx);
@@ -285,6 +288,11 @@ class StubWriter {
     a_.mov(x86::rcx, word(Word::SiteInfo));
     a_.ret();
     a_.bind(hit);
+    if (is_for_run) fill_run_site(tlb, is_store);
+    else fill_page_site(tlb);
+  }
+  // R13: the number of the page. Its addend is in SiteAddend.
+  void fill_page_site(const TlbOffsets& tlb) {
     a_.mov(x86::rcx, word(Word::SiteSlot));
     a_.shlx(x86::r13, x86::r13, x86::r15);
     a_.not_(x86::r13);
@@ -297,6 +305,8 @@ class StubWriter {
     a_.lea(x86::r13, ptr(x86::r13, 1));
     a_.mov(ptr(x86::r15, tlb.copies_made), x86::r13);
     a_.pext(x86::rcx, x86::r14, ptr(x86::r15, tlb.mask));
+    a_.mov(x86::r13, word(Word::SiteSlot));
+    a_.mov(x86::word_ptr(x86::r15, x86::r13, 0, offsetof(mmu::ShadowTlb::Site, chain)), x86::cx);
     a_.mov(x86::r13d, x86::dword_ptr(x86::r15, x86::rcx, 2, tlb.newest_copy));
     a_.mov(word32(Word::SiteAddend), x86::r13d);
     a_.mov(x86::r13, ptr(x86::r15, tlb.copies_made));
@@ -307,6 +317,69 @@ class StubWriter {
     a_.mov(x86::rcx, word(Word::SiteSlot));
     a_.lea(x86::ecx, ptr(x86::rcx, -tlb.sites));
     a_.mov(x86::dword_ptr(x86::r15, x86::r13, 3, tlb.copies + static_cast<i32>(offsetof(mmu::ShadowTlb::Copy, site))), x86::ecx);
+    a_.mov(x86::rcx, word(Word::SiteInfo));
+    a_.ret();
+  }
+  // The same; what it is about, and how, is in the site. Seldom enough to save registers and flags.
+  void fill_run_site(const TlbOffsets& tlb, bool is_store) {
+    using Site = mmu::ShadowTlb::Site;
+    using Run = mmu::ShadowTlb::Run;
+    using Copy = mmu::ShadowTlb::Copy;
+    const auto of_site = [](size_t offset) { return ptr(x86::r15, x86::rsi, 0, static_cast<i32>(offset)); };
+    const auto of_run = [&tlb](size_t offset) { return ptr(x86::r15, x86::rcx, 0, tlb.runs + static_cast<i32>(offset)); };
+    const auto of_copy = [&tlb](size_t offset) {
+      return x86::dword_ptr(x86::r15, x86::r13, 3, tlb.copies + static_cast<i32>(offset));
+    };
+    const x86::Mem addition = x86::word_ptr(x86::r15, x86::rsi, 0, offsetof(Site, addition));
+    const Label alone = a_.newLabel(), whole = a_.newLabel();
+    constexpr size_t kUsed = 3;  // RAX for the flags, RDX for the chain, RSI for the site.
+    for (size_t i = 0; i < kUsed; ++i) a_.mov(saved(i), x86::gpq(kCallerSaved[i]));
+    a_.lahf();
+    a_.seto(x86::al);
+    a_.mov(x86::rsi, word(Word::SiteSlot));
+    a_.shlx(x86::r13, x86::r13, x86::r15);
+    a_.neg(x86::r13);
+    a_.pext(x86::rdx, x86::r14, ptr(x86::r15, tlb.mask));
+    a_.movzx(x86::ecx, x86::word_ptr(x86::r15, x86::rdx, 1, is_store ? tlb.store_runs : tlb.load_runs));
+    a_.test(x86::ecx, x86::ecx);
+    a_.jz(alone);
+    a_.lea(x86::edx, ptr(x86::rcx, mmu::ShadowTlb::kEntries));
+    static_assert(sizeof(Run) == 32);
+    a_.shl(x86::ecx, 5);
+    a_.cmp(addition, 0);
+    a_.jl(whole);
+    // A mask covers the beginning of the run, or its end.
+    a_.neg(x86::r13);
+    a_.add(x86::r13, of_run(offsetof(Run, minus_begin)));
+    a_.test(of_run(offsetof(Run, mask)), x86::r13);
+    a_.mov(x86::r13, of_run(offsetof(Run, minus_tail)));
+    a_.jnz(alone);
+    a_.bind(whole);
+    a_.mov(x86::r13, of_run(offsetof(Run, minus_begin)));
+    a_.bind(alone);
+    a_.mov(of_site(offsetof(Site, minus_begin)), x86::r13);
+    a_.mov(x86::r13, of_run(offsetof(Run, bytes)));
+    a_.cmp(addition, 0);
+    a_.cmovge(x86::r13, of_run(offsetof(Run, mask)));
+    a_.movsx(x86::rcx, addition);
+    a_.add(x86::r13, x86::rcx);
+    a_.mov(of_site(offsetof(Site, bound)), x86::r13);
+    a_.mov(x86::rcx, word(Word::SiteAddend));
+    a_.mov(of_site(offsetof(Site, addend)), x86::rcx);
+    a_.mov(x86::word_ptr(x86::r15, x86::rsi, 0, offsetof(Site, chain)), x86::dx);
+    // The table remembers the copy with the slot or run, so that it goes with the entry.
+    a_.mov(x86::r13, ptr(x86::r15, tlb.copies_made));
+    a_.inc(x86::r13);
+    a_.mov(ptr(x86::r15, tlb.copies_made), x86::r13);
+    a_.mov(x86::ecx, x86::dword_ptr(x86::r15, x86::rdx, 2, tlb.newest_copy));
+    a_.mov(x86::dword_ptr(x86::r15, x86::rdx, 2, tlb.newest_copy), x86::r13d);
+    a_.and_(x86::r13d, mmu::ShadowTlb::kCopies - 1);
+    a_.mov(of_copy(offsetof(Copy, before)), x86::ecx);
+    a_.sub(x86::esi, tlb.sites);
+    a_.mov(of_copy(offsetof(Copy, site)), x86::esi);
+    a_.add(x86::al, 127);
+    a_.sahf();
+    for (size_t i = 0; i < kUsed; ++i) a_.mov(x86::gpq(kCallerSaved[i]), saved(i));
     a_.mov(x86::rcx, word(Word::SiteInfo));
     a_.ret();
   }

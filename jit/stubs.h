@@ -52,10 +52,10 @@ struct Stubs {
   /// r14: linear address, ecx: MissInfo. Returns behind the call; or 5 bytes on, if the access cannot be made to hit; or 10
   /// bytes on, if r13 is what to add to the linear address of this store.
   u64 miss = 0;
-  /// By class, then 1 for stores. r14: linear address, ecx: MissInfo, r13: distance of the site from r15. Fills
-  /// the site from the shadow TLB and returns behind the call; or 5 bytes on, for the miss stub. r14
+  /// By class, then 1 for stores, then 1 for sites that may hold runs. r14: linear address, ecx: MissInfo, r13: distance of the
+  /// site from r15. Fills the site from the shadow TLB and returns behind the call; or 5 bytes on, for the miss stub. r14
   /// and ecx stay, flags too.
-  std::array<std::array<u64, 2>, kClasses> site;
+  std::array<std::array<std::array<u64, 2>, 2>, kClasses> site;
   u64 callout = 0;      ///< rcx: record. Returns behind the call, goes on elsewhere, or leaves.
   /// By segment register; ecx: the selector. Loads it, in 32-bit code, and returns rcx = 0; or leaves it to the handler. No other
   /// register changes, besides r13 and r14, nor a flag.

@@ -30,13 +30,8 @@ constexpr size_t kReturnStackBytes = 256 * 1024;
 constexpr u64 kColdInstructions = 40'000;
 /// Never translated: there is nothing to gain.
 constexpr u32 kHopeless = ~u32{0};
-/// Instructions between two looks at the sites. A miss costs some 50 cycles, an index 3 to 8 at each access: a site that
-/// misses more often than once in so many times is given up, unless so few misses are nothing.
-constexpr u64 kSiteCheckInterval = 8'000'000;
-constexpr u64 kTimesForOneMiss = 12;
-/// Bounds of what is remembered by address.
+/// A bound of what is remembered by address.
 constexpr size_t kMostStraddling = 20'000;
-constexpr size_t kMostWandering = 50'000;
 
 i64 clock_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -127,6 +122,8 @@ void Translator::Impl::flush() {
   tables_used_ = 0;
   splitting_.clear();
   wandering_.clear();
+  holding_runs_.clear();
+  chances_.clear();
   hot_.clear();
   contexts_.clear();
   renoted_.clear();
@@ -149,7 +146,7 @@ ExitReason Translator::Impl::run(u64 budget) {
   interpreter_.cache().bury();
   cpu_.take_pending_events();
   pending_ = {};
-  if (state.retired - sites_checked_at_ > kSiteCheckInterval) check_sites();
+  check_sites();
   while (state.retired < end_) {
     if (state.shutdown) return ExitReason::Shutdown;
     if (state.halted) return ExitReason::Halted;
@@ -345,32 +342,6 @@ void Translator::Impl::enter(const TranslatedBlock& block, Mode mode) {
   stubs_.enter(state_register(), prepare(block, mode));
 }
 
-/// Accesses whose sites miss often get the index: their traces are made anew. So are traces whose calls lead elsewhere.
-/// How often a trace ran is told by the samples that found it. All counts fade, so that the last few looks decide.
-void Translator::Impl::check_sites() {
-  sites_checked_at_ = cpu_.state.retired;
-  std::erase_if(sampled_, [this](u32 number) {
-    TranslatedBlock* const trace = blocks_.by_number(number);
-    if (trace == nullptr || !trace->is_trace) return true;
-    mmu::ShadowTlb& table = cpu_.mmu.table(Mode(trace->key.mode).privilege());
-    const u64 runs = (trace->heat + 1) * options_.sample_interval / trace->count;
-    const u64 allowed = std::max(kFewMisses, runs / kTimesForOneMiss);
-    bool is_concerned = misses_guards(*trace, runs);
-    for (const EmittedBlock::SiteUse& use : trace->code.tlb_sites()) {
-      mmu::ShadowTlb::Site& site = table.sites[use.number];
-      if (site.misses > allowed) {
-        if (wandering_.size() >= kMostWandering) wandering_.clear();
-        wandering_.insert(trace->trace_code->physical_of(use.instruction));
-        is_concerned = true;
-      }
-      site.misses /= 2;
-    }
-    trace->heat /= 2;
-    if (is_concerned) make_anew(*trace);
-    return is_concerned || trace->heat == 0;
-  });
-}
-
 // ---- translating --------------------------------------------------------------------------------
 
 unsigned Translator::Impl::table_of(Mode mode) {
@@ -469,6 +440,8 @@ TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, Kind
   block->counts_runs = kind == Kind::Counting && !straddles;
   if (is_hot) block->trace_code = std::make_unique<const TraceCode>(trace.code);
   block->table = table;
+  // Others may die for it, and leave their numbers.
+  SiteUses sites = block->remembers ? take_sites(trace, plan, mode) : SiteUses{};
   const u32 number = blocks_.next_number();
   assembler_.setOffset(cache_.position());
   EmitRequest request{guest, plan, mode, trace.rip, address};
@@ -476,9 +449,7 @@ TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, Kind
   if (straddles) request.second_fetch_id = cpu_.mmu.fetch_id(next_page(address, mode), PhysAddr(second - 1));
   request.table = table;
   request.block_number = number;
-  for (size_t i = 0; i < length && block->remembers; ++i) {
-    if (!wandering_.contains(trace.physical_of(i))) request.remembers |= u64{1} << i;
-  }
+  request.sites = std::move(sites);
   for (size_t i = 1; i < trace.code.parts.size(); ++i) {
     const TraceCode::Part& part = trace.code.parts[i];
     const LinearAddr page = page_of(part, mode);
@@ -496,11 +467,11 @@ TranslatedBlock* Translator::Impl::translate(const Trace& trace, Mode mode, Kind
     (&word(Word::GuardMisses))[next_guard_counter_] = 0;
     next_guard_counter_ = (next_guard_counter_ + 1) % kGuardCounters;
   }
-  for (const EmittedBlock::SiteUse& use : block->code.tlb_sites()) cpu_.mmu.table(mode.privilege()).begin_site(use.number);
   block->may_unroll = block->code.is_loop && kind == Kind::Trace && length <= kMaxBlockInstructions / 2;
   DOPPEL_CHECK(block->code.end - block->code.begin <= bytes_needed, "a block outgrew its room");
   cache_.take(block->code.end - block->code.begin);
   TranslatedBlock& inserted = blocks_.insert(std::move(block));
+  begin_sites(inserted);
   track(inserted);
   count(inserted, static_cast<u64>(clock_ns() - began));
   if (options_.verify) check_block(inserted);

@@ -26,6 +26,7 @@ struct TranslatorOptions {
   u64 sample_interval = 100'000;          ///< Instructions after which it is noted which block runs,
   unsigned hot_samples = 3;               ///< and how often one must be noted to become a trace.
   u64 hot_runs = 3000;                    ///< Runs of a block that counts them until it becomes a trace.
+  u64 site_interval = 4'000'000;          ///< Instructions between two looks at what the accesses of traces remember.
   unsigned unroll_samples = 8;            ///< A loop noted so often of late is unrolled.
 };
 

@@ -147,8 +147,18 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   void after_exit();
   void undo_branch();
   void note_link(u32 number);
-  void check_sites();
   void settle_pending(TranslatedBlock& block);
+  /// Which block had each site for runs last.
+  struct SiteOwners {
+    std::vector<u32> numbers = std::vector<u32>(mmu::ShadowTlb::kRunSites / 2);
+    size_t next = 0;
+  };
+  TranslatedBlock* owner_of(u32 block_number, u16 site) const;
+  std::vector<u16> free_run_sites(SiteOwners& owners, bool is_store, size_t count);
+  SiteUses take_sites(const Trace& trace, const BlockPlan& plan, Mode mode);
+  void begin_sites(const TranslatedBlock& trace);
+  bool holds_more(mmu::Mmu::PrivilegeClass rights, u16 number, u64 key, u64 most_pages);
+  void check_sites();
   unsigned table_of(Mode mode);
   unsigned take_table(Mode mode);
   void make_room(size_t bytes);
@@ -223,7 +233,16 @@ class Translator::Impl final : public cpu::CodeKeeper, public HostFaultClient {
   unsigned tables_filled_ = 0;  ///< Tables used at any time: those of dead blocks have no entries.
   std::unordered_map<u64, u32> straddling_runs_;  // By physical address.
   ColdCounts cold_counts_;
-  std::unordered_set<u64> wandering_;  // By physical address: instructions whose accesses wander from page to page.
+  std::array<std::array<SiteOwners, 2>, kClasses> site_owners_;
+  bool has_gathered_ = false;  ///< While sites are looked at: one may hold more since, others that held parts of it lost them.
+  // How often the sites of an instruction were to hold more pages.
+  struct Chances {
+    u32 taken = 0;
+    u64 taken_at = 0;
+  };
+  std::unordered_map<u64, Chances> chances_;  // By instruction and kind of bound.
+  std::unordered_set<u64> holding_runs_;  // By the same: instructions whose sites are for runs.
+  std::unordered_set<u64> wandering_;  // By the same: instructions whose accesses wander from page to page.
   std::vector<u32> sampled_;           // Numbers of traces that samples found since they were looked at.
   u64 sites_checked_at_ = 0;
   u64 sample_at_ = 0;  ///< When it is to be noted which block runs, in retired instructions.

@@ -131,6 +131,11 @@ void MachineMemory::collect_runs() {
   collectable_runs_ = 0;
 }
 
+void MachineMemory::advise_huge(FrameNumber first, u64 count, bool may) {
+  // An advice: hosts without huge pages refuse it.
+  (void)madvise(data(first), count << kPageShift, may ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
 void MachineMemory::release(FrameNumber first, u64 count) {
   // The host takes the pages back and gives zeros when they are touched again.
   if (madvise(data(first), count << kPageShift, MADV_DONTNEED) != 0) {

@@ -35,7 +35,12 @@ class MachineMemory {
   /// Gives back `count` consecutive frames, at the price of one.
   void release(FrameNumber first, u64 count);
 
+  /// Whether the host may stand huge pages behind these frames, as behind all others.
+  void advise_huge(FrameNumber first, u64 count, bool may);
+
   u8* data(FrameNumber frame) const { return base_ + (u64{frame.value} << kPageShift); }
+  /// The frame that holds this address of the pool.
+  FrameNumber frame_at(const u8* host) const { return FrameNumber{static_cast<u32>((host - base_) >> kPageShift)}; }
   u64 total_frames() const { return total_frames_; }
   u64 free_frames() const { return free_frames_; }
 

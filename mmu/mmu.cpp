@@ -357,6 +357,17 @@ u8* Mmu::span_beside_code(const Target& target, size_t size) {
   return page + target.physical.page_offset();
 }
 
+u64 Mmu::gather(PrivilegeClass rights, Access access, LinearAddr address, size_t most_pages) {
+  const std::vector<u8*> pages = table(rights).neighbours(access, address);
+  if (pages.size() > 1 && pages.size() <= most_pages) {
+    const FrameMoves moves = memory_.pmap().gathering().gather(pages);
+    if (!moves.empty()) {
+      for (ShadowTlb& each : tables_) each.follow(moves);
+    }
+  }
+  return table(rights).join(access, address);
+}
+
 DirectAccess Mmu::make_direct(LinearAddr address, size_t size, Access access, bool reads_first,
                               std::span<const u64> held) {
   ++counters_.misses;
@@ -379,8 +390,9 @@ DirectAccess Mmu::make_direct(LinearAddr address, size_t size, Access access, bo
   if (held.empty()) return found;
   if (counters_.index_changes != indexes || pages_tracked() != trackings) return {};
   const u64 evicted = active_->evicted_host;
+  // What is held may reach into the page behind.
   const bool is_held = evicted != 0 && std::any_of(held.begin(), held.end(), [evicted](u64 host) {
-    return (host & kPageMask) == evicted;
+    return evicted - (host & kPageMask) <= kPageSize;
   });
   return is_held ? DirectAccess{} : found;
 }

@@ -260,6 +260,11 @@ class Mmu {
   /// The table that loads and stores look in now, for engines.
   const ShadowTlb& active() const { return *active_; }
   PrivilegeClass active_class() const { return has_checks() ? PrivilegeClass::NeverFilled : class_; }
+  /// Makes one run of the page and of its neighbours that the class's table holds, for loads or for stores; their frames
+  /// are made to follow each other, if there are at most so many. Nobody else may hold host addresses of this memory.
+  /// @return the run's bytes; a page's, if it stays alone; or 0, if the table does not hold it.
+  u64 gather(PrivilegeClass rights, Access access, LinearAddr address, size_t most_pages);
+
   /// At a constant distance from the Mmu: generated code adds it.
   /// For an engine that keeps count in its sites.
   ShadowTlb& table(PrivilegeClass rights) { return tables_[static_cast<size_t>(rights)]; }

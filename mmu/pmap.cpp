@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include "cpu/arch/paging.h"
 #include "cpu/base/bits.h"
@@ -271,8 +272,36 @@ u8* Pmap::resolve_for_store(PhysAddr address) {
   return memory_.data(own);
 }
 
+FrameNumber Pmap::take_gallery(u64 count) {
+  const FrameNumber first = memory_.allocate_runs(count / kRunPages);
+  if (first.valid()) memory_.advise_huge(first, count, false);
+  return first;
+}
+
+void Pmap::release_gallery(FrameNumber first, u64 count) {
+  memory_.advise_huge(first, count, true);
+  memory_.release(first, count);
+}
+
+void Pmap::note_owners(std::vector<u32>& by_frame) const {
+  for (u64 index = 0; index < runs_.size(); ++index) {
+    if (runs_[index] == nullptr || runs_[index]->untouched == kRunPages) continue;
+    for (u64 i = 0; i < kRunPages; ++i) {
+      const PmapEntry& entry = runs_[index]->entries[i];
+      if (entry.state == PageState::Present) by_frame[entry.frame.value] = static_cast<u32>(index * kRunPages + i);
+    }
+  }
+}
+
+FrameNumber Pmap::move(u64 page, FrameNumber to) {
+  PmapEntry& moving = entry(page);
+  std::memcpy(memory_.data(to), memory_.data(moving.frame), kPageSize);
+  return std::exchange(moving.frame, to);
+}
+
 // Gives all RAM frames back, neighbours together; RAM is untouched afterwards.
 void Pmap::release_ram() {
+  gathering_.dissolve();
   FrameNumber first;
   u64 count = 0;
   const auto flush = [&] {

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include <boost/container/flat_map.hpp>
@@ -15,6 +16,7 @@
 #include "cpu/base/address.h"
 #include "cpu/base/archive.h"
 #include "cpu/base/result.h"
+#include "mmu/frame_gathering.h"
 #include "mmu/machine_memory.h"
 
 namespace doppel::mmu {
@@ -83,6 +85,9 @@ class Pmap {
     return found.frame.valid() ? memory_.data(found.frame) : nullptr;
   }
 
+  /// Lets pages that are used together stand together. The caller tells whoever has host addresses.
+  FrameGathering& gathering() { return gathering_; }
+
   bool out_of_memory() const { return out_of_memory_; }
   u64 frames_in_use() const { return frames_in_use_; }
   u64 ram_bytes() const { return ram_bytes_; }
@@ -109,6 +114,22 @@ class Pmap {
   }
 
  private:
+  friend class FrameGathering;
+  /// Frames beside the RAM, not counted against the quota. A huge page would be cleared as a whole for the first that comes.
+  FrameNumber take_gallery(u64 count);
+  void release_gallery(FrameNumber first, u64 count);
+  FrameNumber frame_at(const u8* host) const { return memory_.frame_at(host); }
+  u64 pool_frames() const { return memory_.total_frames(); }
+  /// Whether this page of RAM has the frame to itself.
+  bool has_frame(u64 page, u32 frame) const {
+    const PmapEntry entry = lookup(PhysAddr(page << kPageShift));
+    return entry.state == PageState::Present && entry.frame.value == frame && !shadows_.contains(page);
+  }
+  /// For each frame that a page of RAM has, the page's number.
+  void note_owners(std::vector<u32>& by_frame) const;
+  /// Copies a page of RAM into another frame. @return the one it had.
+  FrameNumber move(u64 page, FrameNumber to);
+
   static constexpr u64 kRunPages = MachineMemory::kFramesPerRun;
   struct Run {
     std::array<PmapEntry, kRunPages> entries;
@@ -153,6 +174,7 @@ class Pmap {
   std::vector<RunPointer> runs_;
   std::vector<FrameNumber> rom_frames_;                   // Each once, however often it is aliased.
   boost::container::flat_map<u64, ShadowedRom> shadows_;  // By page, in order for saving; small.
+  FrameGathering gathering_{*this};
 };
 
 }  // namespace doppel::mmu

@@ -1,6 +1,10 @@
 #include "mmu/shadow_tlb.h"
 
 #include <algorithm>
+#include <bit>
+#include <bitset>
+#include <unordered_set>
+#include <utility>
 
 namespace doppel::mmu {
 
@@ -12,6 +16,7 @@ ShadowTlb::ShadowTlb() {
   std::fill_n(fetch_pages, kEntries, kNoPage);
   // Filling never allocates.
   for (auto& list : filled_) list.reserve(kSlots);
+  runs[0] = {0, 0, kPageSize, kPageMask};
 }
 
 void ShadowTlb::list(size_t slot, bool global) {
@@ -23,6 +28,7 @@ void ShadowTlb::list(size_t slot, bool global) {
 
 void ShadowTlb::drop(size_t slot) {
   if (slot < kEntries) {
+    end_runs(slot, Kind::LoadsAndStores);
     read_tags[slot] = write_tags[slot] = kInvalid;
   } else {
     fetch_pages[slot - kEntries] = kNoPage;
@@ -133,22 +139,27 @@ void ShadowTlb::drop_all_copies() {
 }
 
 void ShadowTlb::drop_copies(size_t slot, Kind kind) {
+  drop_chain(slot, kind);
+  end_runs(slot, kind);
+}
+
+void ShadowTlb::drop_chain(size_t chain, Kind kind) {
   if (has_lost_copies()) return drop_all_copies();
   // From the newest to the first that is forgotten. Numbers wrap in 32 bits: ages are compared.
   const u32 end = static_cast<u32>(copies_made);
   const u32 forgotten = static_cast<u32>(copies_made - copies_forgotten_);
-  u32 number = newest_copy[slot];
+  u32 number = newest_copy[chain];
   while (end - number < forgotten) {
     const Copy copy = copies[number % kCopies];
     const size_t which = copy.site / sizeof(Site);
     Site& site = sites[which];
     // It may have gone elsewhere since.
-    const bool is_here = site.minus_page != kNoSite && this->slot(LinearAddr(-site.minus_page)) == slot;
+    const bool is_here = site.minus_begin != kNoSite && site.chain == chain;
     if (is_here && (kind == Kind::LoadsAndStores || which % 2 != 0)) drop_site(site);
     if (end - copy.before <= end - number) break;  // A number from before they wrapped.
     number = copy.before;
   }
-  if (kind == Kind::LoadsAndStores) newest_copy[slot] = static_cast<u32>(copies_forgotten_);
+  if (kind == Kind::LoadsAndStores) newest_copy[chain] = static_cast<u32>(copies_forgotten_);
 }
 
 /// Most processes share their kernel's pages, so most copies stay: only those made since the last time are looked at.
@@ -156,8 +167,9 @@ void ShadowTlb::drop_non_global_copies() {
   if (has_lost_copies()) return drop_all_copies();
   for (u64 number = copies_checked_ + 1; number <= copies_made; ++number) {
     Site& site = sites[copies[number % kCopies].site / sizeof(Site)];
-    if (site.minus_page == kNoSite) continue;
-    if ((state_[slot(LinearAddr(-site.minus_page))] & kIsGlobal) == 0) drop_site(site);
+    if (site.minus_begin == kNoSite) continue;
+    // The runs of pages that go end with them.
+    if ((state_[slot(LinearAddr(-site.minus_begin))] & kIsGlobal) == 0) drop_site(site);
   }
   copies_checked_ = copies_made;
   if (copies_made - copies_forgotten_ > kCopies / 2) list_copies_anew();
@@ -165,20 +177,115 @@ void ShadowTlb::drop_non_global_copies() {
 
 /// Each site once, so that the ring has room again.
 void ShadowTlb::list_copies_anew() {
+  std::bitset<kSites> listed;
   const u64 end = copies_made;
   for (u64 number = copies_forgotten_ + 1; number <= end; ++number) {
     const u32 offset = copies[number % kCopies].site;
-    Site& site = sites[offset / sizeof(Site)];
-    if (site.minus_page == kNoSite || site.listed == end) continue;
-    site.listed = end;
+    const size_t which = offset / sizeof(Site);
+    const Site& site = sites[which];
+    if (site.minus_begin == kNoSite || listed[which]) continue;
+    listed.set(which);
     // Its new place in the ring has been read: no more are listed than were.
     ++copies_made;
-    u32& newest = newest_copy[slot(LinearAddr(-site.minus_page))];
+    u32& newest = newest_copy[site.chain];
     copies[copies_made % kCopies] = {offset, newest};
     newest = static_cast<u32>(copies_made);
   }
   copies_forgotten_ = end;
   copies_checked_ = copies_made;
+}
+
+void ShadowTlb::begin_site(size_t number, Bound kind, unsigned size) {
+  const bool is_limit = kind == Bound::Limit;
+  const u64 bound = is_limit ? runs[0].bytes - size : runs[0].mask;
+  sites[number] = {kNoSite, 0, bound, 0, 0, static_cast<i16>(is_limit ? -static_cast<i32>(size) : 0)};
+}
+
+// ---- runs ---------------------------------------------------------------------------------------
+
+bool ShadowTlb::is_here(Access access, u64 page) const {
+  return tags_for(access)[slot(LinearAddr(page))] == tag_for(LinearAddr(page), 1);
+}
+
+/// From the page on in both directions, as far as one says so, but not around the end of addresses: the first page and the
+/// last.
+template <class Continues>
+std::pair<u64, u64> ShadowTlb::spread(u64 page, Continues&& continues) const {
+  u64 first = page;
+  u64 last = page;
+  while (first != 0 && continues(first - kPageSize)) first -= kPageSize;
+  while (last != kPageMask && continues(last + kPageSize)) last += kPageSize;
+  return {first, last};
+}
+
+u64 ShadowTlb::join(Access access, LinearAddr address) {
+  const u64 page = address.page().value;
+  if (!is_here(access, page)) return 0;
+  const u64 addend = addends[slot(address)];
+  const auto [first, last] = spread(page, [&](u64 each) {
+    return is_here(access, each) && addends[slot(LinearAddr(each))] == addend;
+  });
+  const u64 bytes = last - first + kPageSize;
+  auto& numbers = run_of[access == Access::Write];
+  if (first == last || runs[numbers[slot(address)]].bytes == bytes) return bytes;
+  if (runs[next_run_].bytes != 0) end_run(next_run_);
+  for (u64 offset = 0; offset != bytes; offset += kPageSize) {
+    const size_t where = slot(LinearAddr(first + offset));
+    if (numbers[where] != 0) end_run(numbers[where]);
+    numbers[where] = next_run_;
+    state_[where] |= kInRun;
+  }
+  const u64 block = std::bit_floor(bytes);
+  runs[next_run_] = {-first, -first - (bytes - block), bytes, -block};
+  next_run_ = static_cast<u16>(next_run_ % (kRuns - 1) + 1);
+  return bytes;
+}
+
+std::vector<u8*> ShadowTlb::neighbours(Access access, LinearAddr address) const {
+  std::vector<u8*> found;
+  const u64 page = address.page().value;
+  if (!is_here(access, page)) return found;
+  std::unordered_set<u64> seen;
+  const auto host = [&](u64 each) { return each + addends[slot(LinearAddr(each))]; };
+  seen.insert(host(page));
+  const auto [first, last] = spread(page, [&](u64 each) { return is_here(access, each) && seen.insert(host(each)).second; });
+  for (u64 offset = 0; offset <= last - first; offset += kPageSize) found.push_back(reinterpret_cast<u8*>(host(first + offset)));
+  return found;
+}
+
+void ShadowTlb::follow(const FrameMoves& moves) {
+  for (size_t where = 0; where < kEntries; ++where) {
+    if (fetch_pages[where] != kNoPage) {
+      fetch_hosts[where] = reinterpret_cast<const u8*>(moves.follow(reinterpret_cast<u64>(fetch_hosts[where])));
+    }
+    const u64 tag = read_tags[where] != kInvalid ? read_tags[where] : write_tags[where];
+    if (tag == kInvalid) continue;
+    const u64 host = addends[where] - (tag << kPageShift);
+    const u64 moved = moves.follow(host);
+    if (moved == host) continue;
+    drop_copies(where, Kind::LoadsAndStores);
+    addends[where] += moved - host;
+    if (write_tags[where] != kInvalid) join_chain(where, moved);
+  }
+}
+
+void ShadowTlb::end_runs(size_t slot, Kind kind) {
+  if ((state_[slot] & kInRun) == 0) return;
+  if (run_of[1][slot] != 0) end_run(run_of[1][slot]);
+  if (kind == Kind::LoadsAndStores && run_of[0][slot] != 0) end_run(run_of[0][slot]);
+  if (run_of[0][slot] == 0) state_[slot] = static_cast<u8>(state_[slot] & ~kInRun);
+}
+
+void ShadowTlb::end_run(u16 number) {
+  drop_chain(kEntries + number, Kind::LoadsAndStores);
+  Run& run = runs[number];
+  for (u64 offset = 0; offset != run.bytes; offset += kPageSize) {
+    const size_t where = slot(LinearAddr(offset - run.minus_begin));
+    for (auto& numbers : run_of) {
+      if (numbers[where] == number) numbers[where] = 0;
+    }
+  }
+  run.bytes = 0;
 }
 
 // A slot stays in the chain of its last host page for stores until it gets another.

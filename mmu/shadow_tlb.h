@@ -20,10 +20,13 @@
 // process that only just starts would pay for a thousand pages.
 
 #include <array>
+#include <bit>
+#include <utility>
 #include <vector>
 
 #include "cpu/arch/paging.h"
 #include "cpu/base/address.h"
+#include "mmu/frame_moves.h"
 
 namespace doppel::mmu {
 
@@ -66,8 +69,7 @@ class ShadowTlb {
   /// Host address of an access, or null. `access` is Read or Write.
   u8* find(Access access, LinearAddr address, size_t size) const {
     const size_t where = slot(address);
-    const u64* const tags = access == Access::Write ? write_tags : read_tags;
-    if (tags[where] != tag_for(address, size)) return nullptr;
+    if (tags_for(access)[where] != tag_for(address, size)) return nullptr;
     return reinterpret_cast<u8*>(address.value + addends[where]);
   }
 
@@ -93,39 +95,75 @@ class ShadowTlb {
   /// Drops all entries for data; slots are chosen anew from now on.
   void set_index(const TlbIndex& wanted);
 
+  /// Makes a run of the page and its neighbours, as far as they are here and follow each other on the host too. `access` is Read
+  /// or Write. @return its bytes: a page's, if it stands alone, or 0 if it is not here.
+  u64 join(Access access, LinearAddr address);
+
+  /// The page and its neighbours as far as they are here too: their host addresses in order, each page of the host once.
+  std::vector<u8*> neighbours(Access access, LinearAddr address) const;
+  /// Pages of the host have moved.
+  void follow(const FrameMoves& moves);
+
   /// Slots listed for the next flush: at least those that are filled.
   size_t filled() const { return filled_[0].size() + filled_[1].size(); }
 
   // ---- what generated code reads -----------------------------------------------------------------
 
-  static constexpr size_t kSites = 4096;
+  static constexpr size_t kPageSites = 4096;
+  static constexpr size_t kRunSites = 1024;
+  static constexpr size_t kSites = kPageSites + kRunSites;
   /// No canonical address added to it gives an offset in a page. Others might: with an addend of 0 they
   /// fault on the host, too.
   static constexpr u64 kNoSite = u64{1} << 63;
+  /// How generated code asks whether an access lies within what a site holds: is its distance from the beginning at most
+  /// the bound, or are the bits of it that the bound has all clear?
+  enum class Bound : u8 { Limit, Mask };
   /// What one place in generated code found last: a copy of an entry that needs no index, so that
   /// the address of the data does not wait for it. It goes with the entry, whatever becomes of that:
   /// an access that hits a copy must hit the table too, or the engine that has no copies would walk
-  /// where this one does not. Even sites are for loads, odd ones for stores.
+  /// where this one does not. Even sites are for loads, odd ones for stores. Behind `kPageSites` stand those that may hold
+  /// all entries of a run; their bounds depend on the access, so each is one place's alone.
   struct Site {
-    u64 minus_page;  ///< 0 - linear address of the page.
+    u64 minus_begin;  ///< 0 - linear address of what it holds.
     u64 addend;
-    u64 misses;  ///< How often the place went elsewhere.
-    u64 listed;  ///< Copies made when it was listed anew last.
+    u64 bound;       ///< Of sites for runs.
+    u32 misses;      ///< How often the place went elsewhere.
+    u16 chain;       ///< Whose copy it is: a slot's, or from kEntries on, a run's.
+    i16 addition;    ///< What the size of the access adds to a limit, which is negative; 0: the bound is a mask.
   };
   /// Void until `begin_site`.
   alignas(64) Site sites[kSites];
-  void begin_site(size_t number) { sites[number] = {kNoSite, 0, 0, 0}; }
+  void begin_site(size_t number, Bound kind, unsigned size);
+  static constexpr bool is_for_run(size_t number) { return number >= kPageSites; }
+  /// What a site would hold of this page, which is here.
+  u64 bytes_around(Access access, LinearAddr page) const { return runs[run_of[access == Access::Write][slot(page)]].bytes; }
+  /// How much a site holds that is not empty.
+  u64 bytes_of(const Site& site) const { return runs[site.chain < kEntries ? 0 : site.chain - kEntries].bytes; }
+
+  /// Pages that follow each other, and their frames do as well: a copy may hold all of them. For loads, or for stores.
+  /// Number 0 stands for a page alone.
+  struct Run {
+    u64 minus_begin;
+    u64 minus_tail;  ///< Where the last `mask` begins.
+    u64 bytes;
+    u64 mask;        ///< Minus the greatest power of two that is not above `bytes`.
+  };
+  static constexpr size_t kRuns = 512;
+  Run runs[kRuns] = {};
+  u16 run_of[2][kEntries] = {};  ///< Of each slot, for loads and for stores.
+
   /// Copies in the order they were made, in a ring: which site, and the number of the copy made before
-  /// of the same slot. Numbers count copies; the first is 1.
-  static constexpr size_t kCopies = 4 * kSites;
+  /// in the same chain. Numbers count copies; the first is 1.
+  static constexpr size_t kCopies = 4 * kPageSites;
+  static_assert(std::has_single_bit(kCopies));
   struct Copy {
     u32 site;  ///< Distance from the first site.
     u32 before;
   };
   u64 copies_made = 0;
   Copy copies[kCopies];
-  /// Number of the newest copy of each slot. Old ones may name copies that are forgotten.
-  u32 newest_copy[kEntries] = {};
+  /// Number of the newest copy of each chain. Old ones may name copies that are forgotten.
+  u32 newest_copy[kEntries + kRuns] = {};
 
   u64 index_mask = TlbIndex().mask();
   u64 read_tags[kEntries];
@@ -151,19 +189,27 @@ class ShadowTlb {
   void drop_all_copies();
   enum class Kind : u8 { Stores, LoadsAndStores };
   void drop_copies(size_t slot, Kind kind);
+  void drop_chain(size_t chain, Kind kind);
+  void end_runs(size_t slot, Kind kind);
+  void end_run(u16 number);
+  const u64* tags_for(Access access) const { return access == Access::Write ? write_tags : read_tags; }
+  bool is_here(Access access, u64 page) const;
+  template <class Continues>
+  std::pair<u64, u64> spread(u64 page, Continues&& continues) const;
   void drop_non_global_copies();
   void list_copies_anew();
   static void drop_site(Site& site) {
-    site.minus_page = kNoSite;
+    site.minus_begin = kNoSite;
     site.addend = 0;
   }
 
   /// Slots of loads and stores, then those of fetches.
   static constexpr size_t kSlots = 2 * kEntries;
-  // Per slot: is it in a list, and does it belong there?
+  // Per slot: is it in a list, and does it belong there? May it be in a run?
   static constexpr u8 kListedNonGlobal = 1u << 0;
   static constexpr u8 kListedGlobal = 1u << 1;
   static constexpr u8 kIsGlobal = 1u << 2;
+  static constexpr u8 kInRun = 1u << 3;
 
   static constexpr size_t write_place(u64 host_page) {
     return (host_page >> kPageShift) * 0x9e37'79b9'7f4a'7c15 >> (64 - kIndexBits);
@@ -186,6 +232,7 @@ class ShadowTlb {
   std::array<u16, kEntries> chain_of_;
   std::array<u16, kEntries> next_in_chain_{};
   u64 copies_forgotten_ = 0;  // Copies up to this number have been dropped, or listed anew.
+  u16 next_run_ = 1;          // Numbers are given in turn.
   u64 copies_checked_ = 0;    // Those up to this number that have not been dropped are of global entries.
 };
 

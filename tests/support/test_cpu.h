@@ -81,7 +81,7 @@ class TestCpu {
   static constexpr u64 kCode = 0x10000;
 
   explicit TestCpu(std::string_view model = "max")
-      : machine(take(mmu::MachineMemory::create(8u << 20))),
+      : machine(take(mmu::MachineMemory::create((8u << 20) + mmu::FrameGathering::kGalleryFrames * kPageSize))),
         pmap(machine, kRamBytes / kPageSize),
         has_ram(pmap.add_ram(PhysAddr(0), kRamBytes)),
         memory(pmap, mmio),

@@ -109,16 +109,41 @@ void copy(ShadowTlb& tlb, u32 site, u64 address) {
   const LinearAddr page = LinearAddr(address).page();
   const size_t slot = tlb.slot(page);
   REQUIRE((site % 2 == 0 ? tlb.read_tags : tlb.write_tags)[slot] == ShadowTlb::tag_for(page, 1));
-  tlb.sites[site].minus_page = -page.value;
+  tlb.sites[site].minus_begin = -page.value;
   tlb.sites[site].addend = tlb.addends[slot];
+  tlb.sites[site].chain = static_cast<u16>(slot);
   const u64 number = ++tlb.copies_made;
   tlb.copies[number % ShadowTlb::kCopies] = {site * static_cast<u32>(sizeof(ShadowTlb::Site)), tlb.newest_copy[slot]};
   tlb.newest_copy[slot] = static_cast<u32>(number);
 }
 
-bool is_filled(const ShadowTlb& tlb, u32 site) { return tlb.sites[site].minus_page != ShadowTlb::kNoSite; }
+bool is_filled(const ShadowTlb& tlb, u32 site) { return tlb.sites[site].minus_begin != ShadowTlb::kNoSite; }
+
+// As the stub of a site for runs does.
+void copy_run(ShadowTlb& tlb, u32 site, u64 address) {
+  const u16 number = tlb.run_of[site % 2][tlb.slot(LinearAddr(address))];
+  REQUIRE(number != 0);
+  const size_t chain = ShadowTlb::kEntries + number;
+  tlb.sites[site].minus_begin = tlb.runs[number].minus_begin;
+  tlb.sites[site].addend = tlb.addends[tlb.slot(LinearAddr(address))];
+  tlb.sites[site].chain = static_cast<u16>(chain);
+  const u64 copy = ++tlb.copies_made;
+  tlb.copies[copy % ShadowTlb::kCopies] = {site * static_cast<u32>(sizeof(ShadowTlb::Site)), tlb.newest_copy[chain]};
+  tlb.newest_copy[chain] = static_cast<u32>(copy);
+}
 
 constexpr u64 kApart = ShadowTlb::kEntries << kPageShift;
+constexpr u32 kForRun = ShadowTlb::kPageSites;
+
+// Pages from 5000h on, for loads and stores, which follow each other on the host.
+std::unique_ptr<ShadowTlb> with_pages(u64 count, bool global = false) {
+  auto tlb = std::make_unique<ShadowTlb>();
+  for (u64 i = 0; i < count; ++i) {
+    tlb->fill(Access::Read, LinearAddr(0x5000 + i * kPageSize), host(10 + i), global);
+    tlb->fill(Access::Write, LinearAddr(0x5000 + i * kPageSize), host(10 + i), global);
+  }
+  return tlb;
+}
 
 }  // namespace
 
@@ -326,4 +351,116 @@ TEST_CASE("shadow_tlb: fetch entries remember host, physical page and number") {
   CHECK(tlb->fetch_ids[slot] == 12);
   tlb->flush(true);
   CHECK_FALSE(fetches(*tlb, 0x1000));
+}
+
+TEST_CASE("shadow_tlb: pages that follow each other, on the host as well, are a run") {
+  auto tlb = with_pages(5);
+  CHECK(tlb->join(Access::Read, LinearAddr(0x20000)) == 0);
+  CHECK(tlb->join(Access::Read, LinearAddr(0x7123)) == 5 * kPageSize);
+  CHECK(tlb->bytes_around(Access::Read, LinearAddr(0x9000)) == 5 * kPageSize);
+  CHECK(tlb->bytes_around(Access::Write, LinearAddr(0x9000)) == kPageSize);
+  const ShadowTlb::Run& run = tlb->runs[tlb->run_of[0][tlb->slot(LinearAddr(0x5000))]];
+  CHECK(run.minus_begin == -u64{0x5000});
+  CHECK(run.mask == -(4 * kPageSize));
+  CHECK(run.minus_tail == -u64{0x6000});
+  // A page that is elsewhere on the host, or is not there for stores, is no part of it.
+  tlb->fill(Access::Read, LinearAddr(0x7000), host(30), false);
+  CHECK(tlb->bytes_around(Access::Read, LinearAddr(0x9000)) == kPageSize);
+  CHECK(tlb->join(Access::Read, LinearAddr(0x7000)) == kPageSize);
+  CHECK(tlb->join(Access::Read, LinearAddr(0x9000)) == 2 * kPageSize);
+  CHECK(tlb->join(Access::Write, LinearAddr(0x5000)) == 2 * kPageSize);
+}
+
+TEST_CASE("shadow_tlb: the first page and the last of all addresses are no neighbours") {
+  auto tlb = std::make_unique<ShadowTlb>();
+  const u64 last = u64{0} - kPageSize;
+  tlb->fill(Access::Read, LinearAddr(last), host(3), false);
+  tlb->fill(Access::Read, LinearAddr(0), host(4), false);
+  CHECK(tlb->join(Access::Read, LinearAddr(last)) == kPageSize);
+  CHECK(tlb->join(Access::Read, LinearAddr(0)) == kPageSize);
+}
+
+TEST_CASE("shadow_tlb: copies of a run go with any of its entries, those for stores only if that is for stores") {
+  const auto ends = [](auto&& change) {
+    auto tlb = with_pages(4);
+    tlb->join(Access::Read, LinearAddr(0x5000));
+    tlb->join(Access::Write, LinearAddr(0x5000));
+    copy_run(*tlb, kForRun + 2, 0x6000);
+    copy_run(*tlb, kForRun + 3, 0x6000);
+    copy(*tlb, 2, 0x5000);
+    change(*tlb);
+    CHECK(is_filled(*tlb, 2));
+    CHECK(tlb->bytes_around(Access::Write, LinearAddr(0x5000)) == kPageSize);
+    CHECK_FALSE(is_filled(*tlb, kForRun + 3));
+    CHECK(is_filled(*tlb, kForRun + 2) == (tlb->bytes_around(Access::Read, LinearAddr(0x5000)) == 4 * kPageSize));
+    return !is_filled(*tlb, kForRun + 2);
+  };
+  CHECK(ends([](ShadowTlb& tlb) { tlb.flush_range(LinearAddr(0x8000), kPageSize); }));
+  CHECK(ends([](ShadowTlb& tlb) { tlb.fill(Access::Read, LinearAddr(0x7000 + kApart), host(99), false); }));
+  CHECK(ends([](ShadowTlb& tlb) { tlb.fill(Access::Write, LinearAddr(0x7000), host(99), false); }));
+  CHECK_FALSE(ends([](ShadowTlb& tlb) { tlb.revoke_writes(host(12)); }));
+}
+
+TEST_CASE("shadow_tlb: a run of which one page goes with the address space goes as a whole") {
+  for (const u64 local : {0, 1, 2}) {
+    CAPTURE(local);
+    auto tlb = with_pages(3, true);
+    tlb->flush_range(LinearAddr(0x5000 + local * kPageSize), kPageSize);
+    tlb->fill(Access::Read, LinearAddr(0x5000 + local * kPageSize), host(10 + local), false);
+    CHECK(tlb->join(Access::Read, LinearAddr(0x5000)) == 3 * kPageSize);
+    copy_run(*tlb, kForRun, 0x5000);
+    tlb->flush(true);
+    CHECK_FALSE(is_filled(*tlb, kForRun));
+  }
+  auto tlb = with_pages(3, true);
+  tlb->join(Access::Read, LinearAddr(0x5000));
+  copy_run(*tlb, kForRun, 0x5000);
+  tlb->flush(true);
+  CHECK(is_filled(*tlb, kForRun));
+  tlb->flush(false);
+  CHECK_FALSE(is_filled(*tlb, kForRun));
+}
+
+TEST_CASE("shadow_tlb: numbers of runs are given anew, and their copies go") {
+  auto tlb = with_pages(2);
+  tlb->join(Access::Read, LinearAddr(0x5000));
+  copy_run(*tlb, kForRun, 0x5000);
+  for (u64 i = 1; i < ShadowTlb::kRuns; ++i) {
+    const LinearAddr page(0x101'0000 + 4 * i * kPageSize);
+    tlb->fill(Access::Read, page, host(100 + 2 * i), false);
+    tlb->fill(Access::Read, page + kPageSize, host(101 + 2 * i), false);
+    CHECK(is_filled(*tlb, kForRun));
+    CHECK(tlb->join(Access::Read, page) == 2 * kPageSize);
+  }
+  CHECK_FALSE(is_filled(*tlb, kForRun));
+  CHECK(tlb->bytes_around(Access::Read, LinearAddr(0x5000)) == kPageSize);
+}
+
+TEST_CASE("shadow_tlb: pages of the host that move take entries along, and copies go") {
+  auto tlb = with_pages(3);
+  tlb->fill_fetch(LinearAddr(0x6000), host(11), false, PhysAddr(0x9000), 4);
+  copy(*tlb, 2, 0x6000);
+  copy(*tlb, 4, 0x5000);
+  FrameMoves moves(host(0), 64);
+  moves.add(11, 40);
+  tlb->follow(moves);
+  CHECK(tlb->find(Access::Read, LinearAddr(0x6123), 1) == host(40) + 0x123);
+  CHECK(tlb->find(Access::Write, LinearAddr(0x6123), 1) == host(40) + 0x123);
+  CHECK(tlb->find(Access::Read, LinearAddr(0x5000), 1) == host(10));
+  CHECK(tlb->fetch_hosts[ShadowTlb::fetch_slot(LinearAddr(0x6000))] == host(40));
+  CHECK_FALSE(is_filled(*tlb, 2));
+  CHECK(is_filled(*tlb, 4));
+  tlb->revoke_writes(host(40));
+  CHECK_FALSE(hits(*tlb, Access::Write, 0x6000));
+  CHECK(hits(*tlb, Access::Read, 0x6000));
+}
+
+TEST_CASE("shadow_tlb: neighbours are pages that are here, each page of the host once") {
+  auto tlb = with_pages(3);
+  CHECK(tlb->neighbours(Access::Read, LinearAddr(0x6000)) == std::vector<u8*>{host(10), host(11), host(12)});
+  tlb->fill(Access::Read, LinearAddr(0x8000), host(11), false);
+  tlb->fill(Access::Read, LinearAddr(0x9000), host(20), false);
+  CHECK(tlb->neighbours(Access::Read, LinearAddr(0x6000)) == std::vector<u8*>{host(10), host(11), host(12)});
+  CHECK(tlb->neighbours(Access::Read, LinearAddr(0x9000)) == std::vector<u8*>{host(12), host(11), host(20)});
+  CHECK(tlb->neighbours(Access::Write, LinearAddr(0x8000)).empty());
 }
