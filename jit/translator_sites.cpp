@@ -23,8 +23,8 @@ constexpr u64 kShortRun = 16;
 /// How often it may hold more pages instead. Arrays grow, and processes come and go.
 constexpr u32 kMostChances = 12;
 constexpr u32 kMostChancesOfEmpty = 3;
-/// Misses for which it is worth to move one page.
-constexpr u64 kMissesForOnePage = 4;
+/// Misses for which it is worth to move one page. Who walks through memory misses once a page and does not come back.
+constexpr u64 kMissesForOnePage = 32;
 /// Instructions that something is remembered of: a bound, not a tuning.
 constexpr size_t kMostRemembered = 50'000;
 

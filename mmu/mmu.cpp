@@ -358,8 +358,8 @@ u8* Mmu::span_beside_code(const Target& target, size_t size) {
 }
 
 u64 Mmu::gather(PrivilegeClass rights, Access access, LinearAddr address, size_t most_pages) {
-  const std::vector<u8*> pages = table(rights).neighbours(access, address);
-  if (pages.size() > 1 && pages.size() <= most_pages) {
+  const std::vector<u8*> pages = table(rights).neighbours(access, address, most_pages);
+  if (pages.size() > 1) {
     const FrameMoves moves = memory_.pmap().gathering().gather(pages);
     if (!moves.empty()) {
       for (ShadowTlb& each : tables_) each.follow(moves);

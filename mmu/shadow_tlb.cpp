@@ -241,14 +241,17 @@ u64 ShadowTlb::join(Access access, LinearAddr address) {
   return bytes;
 }
 
-std::vector<u8*> ShadowTlb::neighbours(Access access, LinearAddr address) const {
+std::vector<u8*> ShadowTlb::neighbours(Access access, LinearAddr address, size_t most) const {
   std::vector<u8*> found;
   const u64 page = address.page().value;
   if (!is_here(access, page)) return found;
   std::unordered_set<u64> seen;
   const auto host = [&](u64 each) { return each + addends[slot(LinearAddr(each))]; };
   seen.insert(host(page));
-  const auto [first, last] = spread(page, [&](u64 each) { return is_here(access, each) && seen.insert(host(each)).second; });
+  const auto [first, last] = spread(page, [&](u64 each) {
+    return seen.size() <= most && is_here(access, each) && seen.insert(host(each)).second;
+  });
+  if (seen.size() > most) return found;
   for (u64 offset = 0; offset <= last - first; offset += kPageSize) found.push_back(reinterpret_cast<u8*>(host(first + offset)));
   return found;
 }

@@ -99,8 +99,9 @@ class ShadowTlb {
   /// or Write. @return its bytes: a page's, if it stands alone, or 0 if it is not here.
   u64 join(Access access, LinearAddr address);
 
-  /// The page and its neighbours as far as they are here too: their host addresses in order, each page of the host once.
-  std::vector<u8*> neighbours(Access access, LinearAddr address) const;
+  /// The page and its neighbours as far as they are here too: their host addresses in order, each page of the host once. None if
+  /// there are more than `most`.
+  std::vector<u8*> neighbours(Access access, LinearAddr address, size_t most) const;
   /// Pages of the host have moved.
   void follow(const FrameMoves& moves);
 

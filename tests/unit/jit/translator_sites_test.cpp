@@ -15,7 +15,7 @@ constexpr u64 kCount = 16;
 
 TranslatorOptions looking_often() {
   TranslatorOptions options = tracing();
-  options.site_interval = 40'000;
+  options.site_interval = 80'000;
   return options;
 }
 

@@ -457,10 +457,11 @@ TEST_CASE("shadow_tlb: pages of the host that move take entries along, and copie
 
 TEST_CASE("shadow_tlb: neighbours are pages that are here, each page of the host once") {
   auto tlb = with_pages(3);
-  CHECK(tlb->neighbours(Access::Read, LinearAddr(0x6000)) == std::vector<u8*>{host(10), host(11), host(12)});
+  CHECK(tlb->neighbours(Access::Read, LinearAddr(0x6000), 3) == std::vector<u8*>{host(10), host(11), host(12)});
   tlb->fill(Access::Read, LinearAddr(0x8000), host(11), false);
   tlb->fill(Access::Read, LinearAddr(0x9000), host(20), false);
-  CHECK(tlb->neighbours(Access::Read, LinearAddr(0x6000)) == std::vector<u8*>{host(10), host(11), host(12)});
-  CHECK(tlb->neighbours(Access::Read, LinearAddr(0x9000)) == std::vector<u8*>{host(12), host(11), host(20)});
-  CHECK(tlb->neighbours(Access::Write, LinearAddr(0x8000)).empty());
+  CHECK(tlb->neighbours(Access::Read, LinearAddr(0x6000), 3) == std::vector<u8*>{host(10), host(11), host(12)});
+  CHECK(tlb->neighbours(Access::Read, LinearAddr(0x9000), 3) == std::vector<u8*>{host(12), host(11), host(20)});
+  CHECK(tlb->neighbours(Access::Write, LinearAddr(0x8000), 3).empty());
+  CHECK(tlb->neighbours(Access::Read, LinearAddr(0x6000), 2).empty());
 }
