@@ -163,6 +163,11 @@ void Cpu::update_code_and_stack() {
 
 void Cpu::update_code_size() {
   code64_ = state.code64();
+  // Outside 64-bit code the upper halves are undefined, and translated code counts on these.
+  // @source Intel SDM Vol. 1, "General-Purpose Registers in 64-Bit Mode"
+  if (!code64_) {
+    for (unsigned i = 0; i < 8; ++i) state.gpr[i] &= 0xffff'ffff;
+  }
   const SegmentRegister& cs = state.segment(Seg::CS);
   const u32 size = code64_ ? 2 : cs.big() ? 1 : 0;
   mode_key_ = size | (state.real_or_v86() ? 4u : 0u);

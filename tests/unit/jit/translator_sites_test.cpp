@@ -136,5 +136,33 @@ TEST_CASE("translator: a kernel's accesses remember one page or none") {
   CHECK(wandering.run(120, Access::Read) == 0);
 }
 
+TEST_CASE("translator sites: 32-bit code under a 64-bit kernel looks at the lower halves of registers only") {
+  Twins twins(looking_often());
+  twins.both([](TestCpu& test) {
+    test.enter_long();
+    cpu::CpuState& state = test.state();
+    constexpr u64 kLeft = 0xdead'beef'0000'0000;
+    state.gpr[RBX] = kLeft | 0x20'0000;
+    state.gpr[RSI] = kLeft | 0x20'1000;
+    state.gpr[RDI] = kLeft | 0x20'2ff8;
+    state.gpr[RSP] = kLeft | 0x20'4800;
+    state.segment(Seg::CS) = TestCpu::segment(TestCpu::kCode32, 0, 0xffff'ffff, 0xc9b);
+    test.cpu.update_mode();
+  });
+  twins.put(kCode, {
+                       0x03, 0x0b,        // add ecx, [ebx]
+                       0x89, 0x0f,        // mov [edi], ecx
+                       0x01, 0x4e, 0x10,  // add [esi + 0x10], ecx
+                       0x51,              // push ecx
+                       0x58,              // pop eax
+                       0x41,              // inc ecx
+                       0xeb, 0xf4,        // jmp to the first
+                   });
+  for (unsigned i = 0; i < 40; ++i) {
+    REQUIRE(twins.run(5000) == ExitReason::BudgetSpent);
+    CHECK_SAME(twins);
+  }
+}
+
 }  // namespace
 }  // namespace doppel::jit
