@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <bit>
 
-#include <Zydis/Zydis.h>
-
 namespace doppel::jit {
 namespace {
 
@@ -112,34 +110,6 @@ class Grouping {
     tracks_[reg].moved = 0;
   }
 
-  /// A register that moves by a constant keeps its groups.
-  bool moves_by_constant(const Instruction& insn) {
-    const Operand& first = insn.operand[0];
-    if (first.kind != OperandKind::Gpr || insn.width != natural_bytes() || first.bytes != insn.width) return false;
-    const unsigned reg = first.reg / 8;
-    const i64 constant = mode_.code64() ? static_cast<i64>(insn.immediate)
-                                        : static_cast<i32>(insn.immediate);
-    const bool has_constant = insn.operand[1].kind == OperandKind::Immediate;
-    switch (insn.mnemonic) {
-      case ZYDIS_MNEMONIC_INC: move(reg, 1); return true;
-      case ZYDIS_MNEMONIC_DEC: move(reg, -1); return true;
-      case ZYDIS_MNEMONIC_ADD:
-        if (has_constant) move(reg, constant);
-        return has_constant;
-      case ZYDIS_MNEMONIC_SUB:
-        if (has_constant) move(reg, -constant);
-        return has_constant;
-      case ZYDIS_MNEMONIC_LEA: {
-        const AddressForm form = form_of(insn, 0);
-        const bool moves = form.base == reg && form.index == cpu::kZeroRegister &&
-                           form.bytes == natural_bytes();
-        if (moves) move(reg, form.displacement);
-        return moves;
-      }
-      default: return false;
-    }
-  }
-
   void follow(const Instruction& insn, Treatment treatment) {
     if (treatment == Treatment::Push || treatment == Treatment::PushFlags) {
       move(RSP, -i64{insn.stack_width});
@@ -155,7 +125,9 @@ class Grouping {
       if (insn.operand[0].kind == OperandKind::Gpr) replace(insn.operand[0].reg / 8);
       return;
     }
-    if (!calls_out(treatment) && moves_by_constant(insn)) return;
+    // A register that moves by a constant keeps its groups.
+    const std::optional<ConstantMove> by_constant = calls_out(treatment) ? std::nullopt : constant_move(insn, natural_bytes());
+    if (by_constant) return move(by_constant->reg, by_constant->distance);
     for (u32 written = registers_written(insn, treatment); written != 0; written &= written - 1) {
       replace(static_cast<unsigned>(std::countr_zero(written)));
     }

@@ -31,6 +31,9 @@ using Site = mmu::ShadowTlb::Site;
 
 namespace {
 
+/// Of displacements in 32-bit code: larger ones are addresses themselves.
+constexpr i64 kFar = 0x1'0000;
+
 constexpr i32 segment_base(Seg segment) { return segment_offset(segment) + static_cast<i32>(offsetof(cpu::SegmentRegister, base)); }
 
 }  // namespace
@@ -228,15 +231,16 @@ void Emitter::end_site_check(const Mem& added, bool folds, Miss& miss) {
   if (folds) a_.lea(x86::r13, added);
 }
 
-/// The linear address is a register at home, with a displacement where it cannot wrap: host
-/// instructions can use it as it stands.
+/// The linear address is a register at home, with a displacement: host instructions can use it as it stands. Where it wraps
+/// at 4 GiB, what they compute lies beyond all that a site holds.
 bool Emitter::is_direct(const AddressForm& form, bool is_store) const {
   if (form.index != cpu::kZeroRegister || form.bit_index != cpu::kZeroRegister) return false;
   if (form.base >= 16 || home_[form.base] == kNoHome) return false;
   if (memory_of_check(is_store) == Memory::None && form.displacement != 0) return false;
   const Mode mode = request_->mode;
   if (mode.code64()) return form.bytes == 8 && form.segment != Seg::FS && form.segment != Seg::GS;
-  return form.bytes == 4 && form.displacement == 0 && mode.shape(form.segment) == SegmentShape::Flat;
+  const bool hardly_wraps = form.displacement > -kFar && form.displacement < kFar;
+  return form.bytes == 4 && hardly_wraps && mode.shape(form.segment) == SegmentShape::Flat;
 }
 
 /// Looks into the shadow TLB.
@@ -274,6 +278,13 @@ void Emitter::note_spoilt(size_t i) {
 void Emitter::emit_miss(const Miss& miss) {
   patch_here(miss.jump);
   if (miss.site == 0 || miss.is_direct) emit_linear(miss.form, miss.info.size, nullptr);
+  if (miss.is_direct && miss.form.bytes == 4 && miss.form.displacement != 0) {
+    // The site would help nobody who wraps.
+    a_.lea(x86::rcx, ptr(x86::gpq(home_[miss.form.base]), static_cast<i32>(miss.form.displacement)));
+    a_.rorx(x86::rcx, x86::rcx, 32);
+    a_.mov(x86::ecx, x86::ecx);
+    unless_rcx_zero([&] { tail_jumps_.push_back({jump_placeholder(), miss.place}); });
+  }
   if (miss.splits) {
     a_.pext(x86::rcx, x86::r14, ptr(x86::r15, word_offset(Word::OffsetMask)));
     a_.lea(x86::rcx, ptr(x86::rcx, miss.info.size - 1));
@@ -301,14 +312,15 @@ HostMemory Emitter::emit_access(size_t i, const MemoryUse& use, bool spares_r14)
   HostMemory host;
   host.base = kR13;
   if (use.group < 0) {
-    const bool stands_in_home = is_direct(use.form, use.write);
+    const AddressForm form = with_owed(use.form);
+    const bool stands_in_home = is_direct(form, use.write);
     // Without flags the index form spends R14 itself.
     const bool folds = !stands_in_home && (spares_r14 || (memory_of_check(use.write) == Memory::None && !may_spoil_flags(i)));
-    emit_check(i, use.form, {use.size, use.write, false, use.alignment_mask, 0, has_other_access()}, folds);
+    emit_check(i, form, {use.size, use.write, false, use.alignment_mask, 0, has_other_access()}, folds);
     group_at_hand_ = -1;
     if (folds) return host;
-    host.index = stands_in_home ? home_[use.form.base] : u8{kR14};
-    if (stands_in_home) host.displacement = static_cast<i32>(use.form.displacement);
+    host.index = stands_in_home ? home_[form.base] : u8{kR14};
+    if (stands_in_home) host.displacement = static_cast<i32>(form.displacement);
     return host;
   }
   Group& group = groups_[static_cast<size_t>(use.group)];
@@ -317,7 +329,7 @@ HostMemory Emitter::emit_access(size_t i, const MemoryUse& use, bool spares_r14)
   if (!group.is_begun) {
     AddressForm form = use.form;
     form.displacement = group.low_from_base;
-    emit_check(i, form, {group.span, group.write, group.reads_first, use.alignment_mask,
+    emit_check(i, with_owed(form), {group.span, group.write, group.reads_first, use.alignment_mask,
                          static_cast<u16>(use.offset), has_other_access()}, true, request_->splits && !has_other_access());
     // A miss looks there for addresses that are held.
     if (group.returns != 0) a_.mov(ptr(x86::r15, slot), x86::r13);

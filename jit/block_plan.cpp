@@ -303,11 +303,6 @@ void add_uses(const Instruction& insn, Mode mode, PlannedInstruction& planned) {
   }
 }
 
-/// A division may raise #DE; vector accesses are uses already.
-bool may_divide(const Instruction& insn) {
-  return insn.mnemonic == ZYDIS_MNEMONIC_DIV || insn.mnemonic == ZYDIS_MNEMONIC_IDIV;
-}
-
 /// STAC or CLAC.
 bool changes_access(const Instruction& insn) {
   const bool is_valid = insn.handler != cpu::interpret_invalid;
@@ -391,6 +386,10 @@ bool may_be_passed_by(const Instruction& insn, Mode mode) {
     case Treatment::Return: return true;
     default: return false;
   }
+}
+
+bool may_divide(const Instruction& insn) {
+  return insn.mnemonic == ZYDIS_MNEMONIC_DIV || insn.mnemonic == ZYDIS_MNEMONIC_IDIV;
 }
 
 bool may_leave(const PlannedInstruction& planned) {

@@ -80,6 +80,9 @@ BlockPlan plan_block(std::span<const cpu::Instruction> block, Mode mode, u64 rip
 /// The block may be left at this instruction, before it has done anything or behind it; divisions apart.
 bool may_leave(const PlannedInstruction& planned);
 
+/// A division may raise #DE. Vector accesses are uses already.
+bool may_divide(const cpu::Instruction& insn);
+
 /// Whether a flag in `mask` may be looked at after instruction `index` before it is set again:
 /// by an instruction, by a fault, by a callout, or at the end of the block.
 bool flags_are_seen(std::span<const cpu::Instruction> block, const BlockPlan& plan, size_t index,

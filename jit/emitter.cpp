@@ -10,12 +10,6 @@ namespace doppel::jit {
 using namespace asmjit;
 using x86::ptr;
 
-namespace {
-
-constexpr bool fits32(i64 value) { return value == static_cast<i32>(value); }
-
-}  // namespace
-
 void Emitter::set(const Gpq& reg, u64 value) {
   if (value <= 0xffff'ffff) {
     a_.mov(reg.r32(), static_cast<u32>(value));
@@ -63,7 +57,7 @@ void Emitter::compare_target(u64 value) {
     a_.lea(x86::ecx, ptr(x86::r14, static_cast<i32>(-value)));
     return;
   }
-  if (fits32(static_cast<i64>(-value))) {
+  if (is_sign_extended(-value)) {
     a_.lea(x86::rcx, ptr(x86::r14, static_cast<i32>(-value)));
     return;
   }
@@ -99,7 +93,7 @@ void Emitter::begin(const EmitRequest& request) {
   out_.last_rip = request.plan.instructions[count - 1].rip;
   out_.is_loop = closes_loop();
   swaps_ = choose_homes(request.block, request.plan, out_.is_loop);
-  group_homes_ = out_.is_loop ? choose_group_homes(request.block, request.plan, swaps_) : GroupHomes{};
+  group_homes_ = request.loops ? choose_group_homes(request.block, request.plan, swaps_, request.mode, out_.is_loop) : GroupHomes{};
 }
 
 u64 Emitter::next_rip(size_t i) const {
@@ -177,8 +171,9 @@ void Emitter::emit_body() {
     at_hand_ = i;
     is_suspect_ = false;
     emit_page_entry(i);
+    if (now_.stack_owed != 0 && needs_stack_pointer(i)) pay_stack();
     TailState& tail = tail_states_[place_of(i)];
-    tail = {now_.adjust_is_stale, i >= charge_at_, has_other_access(), now_.x87_note, {}};
+    tail = {now_.adjust_is_stale, i >= charge_at_, has_other_access(), now_.x87_note, now_.stack_owed, {}};
     if (now_.flags_are_spoilt) tail.flags_of = now_.flag_source;
     if (i == charge_at_) emit_budget();
     emit_instruction(i);
@@ -186,6 +181,7 @@ void Emitter::emit_body() {
   }
   if (ended_) return;
   if (out_.is_loop) {
+    pay_stack();
     at_way_back_ = now_;
     emit_way_back(jump_placeholder());
   } else {
@@ -223,7 +219,7 @@ void Emitter::take_homes() {
     a_.mov(x86::gpq(swap.host), ptr(x86::r15, gpr_offset(swap.comes)));
   }
   for (const GroupHome& home : group_homes_) {
-    a_.mov(ptr(x86::r15, gpr_offset(home.leaves)), x86::gpq(home.host));
+    if (!is_nobodys(home.leaves, request_->mode)) a_.mov(ptr(x86::r15, gpr_offset(home.leaves)), x86::gpq(home.host));
     out_.address_registers = static_cast<u16>(out_.address_registers | 1u << home.host);
   }
   home_ = homes_with(swaps_, group_homes_);
@@ -248,10 +244,23 @@ u8 Emitter::home_of_group(int group) const {
 void Emitter::emit_entries() {
   const EmitRequest& r = *request_;
   out_.indirect_entry = here();
-  compare_target(r.rip);
-  unless_rcx_zero([&] { a_.jump_far(base_, stubs_.exit_lookup); });
-  out_.page_entry = here();
-  emit_page_check(r.linear, r.fetch_id);
+  if (r.mode.code64()) {
+    compare_target(r.rip);
+    unless_rcx_zero([&] { a_.jump_far(base_, stubs_.exit_lookup); });
+    out_.page_entry = here();
+    emit_page_check(r.linear, r.fetch_id);
+  } else {
+    // Both differences have 32 bits: their sum is 0 if both are.
+    compare_page(r.linear, r.fetch_id);
+    a_.mov(x86::r13d, x86::ecx);
+    compare_target(r.rip);
+    a_.lea(x86::rcx, ptr(x86::rcx, x86::r13));
+    unless_rcx_zero([&] {
+      a_.jump_far(base_, stubs_.exit_lookup);
+      out_.page_entry = here();
+      emit_page_check(r.linear, r.fetch_id);
+    });
+  }
   out_.linked_entry = here();
   // Who comes from the first page knows nothing of the second.
   if (r.second_fetch_id != 0) emit_page_check(r.linear.page() + kPageSize, r.second_fetch_id);
@@ -410,8 +419,8 @@ void Emitter::emit_link(u64 target, bool is_call) {
   pending_links_.push_back({is_call ? call_placeholder() : jump_placeholder(), target, {}});
 }
 
-/// Leaves before the instruction at `place`, for the interpreter.
-void Emitter::emit_tail(size_t place) {
+/// Leaves before the instruction at `place`.
+void Emitter::emit_exit(size_t place, ExitInfo::Kind kind) {
   const size_t i = instruction_at(place);
   const TailState& tail = tail_states_[place];
   now_.x87_note = tail.x87;
@@ -419,10 +428,12 @@ void Emitter::emit_tail(size_t place) {
   set(x86::r14, request_->plan.instructions[i].rip);
   a_.mov(x86::dword_ptr(x86::r15, word_offset(Word::LinkNumber)), request_->block_number);
   if (tail.flags_of.has_value()) emit_flags_again(*tail.flags_of);
+  now_.stack_owed = tail.stack_owed;
+  pay_stack();
   leave_homes();
   const int left = static_cast<int>(request_->plan.instructions.size() - i);
   const i8 not_retired = static_cast<i8>(tail.is_charged ? left : -static_cast<int>(i));
-  a_.mov(x86::ecx, ExitInfo{ExitInfo::Kind::Interpret, not_retired, tail.clear_adjust, tail.other_access}.pack());
+  a_.mov(x86::ecx, ExitInfo{kind, not_retired, tail.clear_adjust, tail.other_access}.pack());
   a_.jump_far(base_, stubs_.exit);
 }
 
@@ -474,6 +485,7 @@ void Emitter::emit_splits() {
     now_.x87_note = tail.x87;
     now_.adjust_is_stale = tail.clear_adjust;
     now_.open_calls = open_calls_before(i);
+    now_.stack_owed = tail.stack_owed;
     settle();
     const i32 left = static_cast<i32>(request_->plan.instructions.size() - i);
     a_.lea(x86::gpq(kBudget), ptr(x86::gpq(kBudget), tail.is_charged ? left : -static_cast<i32>(i)));
@@ -489,7 +501,7 @@ void Emitter::emit_cold() {
   const auto tail_of = [&](size_t place) {
     if (tails[place] == 0) {
       tails[place] = here();
-      emit_tail(place);
+      emit_exit(place, ExitInfo::Kind::Interpret);
     }
     return tails[place];
   };
@@ -500,17 +512,7 @@ void Emitter::emit_cold() {
   for (FaultSite& site : draft_.faults) site.cold = tail_of(site.cold);  // Until now: the place.
   for (const BudgetJump& budget : budget_jumps_) {
     patch_here(budget.jump);
-    const size_t i = instruction_at(budget.place);
-    const TailState& tail = tail_states_[budget.place];
-    now_.x87_note = tail.x87;
-    emit_x87_pointers();
-    set(x86::r14, request_->plan.instructions[i].rip);
-    a_.mov(x86::dword_ptr(x86::r15, word_offset(Word::LinkNumber)), request_->block_number);
-    if (tail.flags_of.has_value()) emit_flags_again(*tail.flags_of);
-    leave_homes();
-    const i8 left = static_cast<i8>(request_->plan.instructions.size() - i);
-    a_.mov(x86::ecx, ExitInfo{ExitInfo::Kind::Budget, left, tail.clear_adjust, tail.other_access}.pack());
-    a_.jump_far(base_, stubs_.exit);
+    emit_exit(budget.place, ExitInfo::Kind::Budget);
   }
   out_.first_side_exit = static_cast<u16>(pending_links_.size());
   emit_side_exits();

@@ -194,7 +194,7 @@ class Emitter {
   void emit_callout(size_t i);
   void leave_to_interpreter(size_t i);
   void emit_cold();
-  void emit_tail(size_t place);
+  void emit_exit(size_t place, ExitInfo::Kind kind);
   void emit_side_exits();
   void count_guard_miss();
   void emit_splits();
@@ -223,6 +223,12 @@ class Emitter {
   u64 mask_code(u64 rip) const { return request_->mode.mask_code(rip); }
 
   struct Miss;
+  /// Instructions whose flags are in EFLAGS and could be computed again from their operands.
+  struct FlagSource {
+    size_t whole = 0;            ///< It set all of them,
+    std::optional<size_t> step;  ///< and this one all but CF since.
+  };
+
   // ---- address_check.cpp -----------------------------------------------------------------------
   /// to = offset of the form, without the segment. Uses rcx where `to` is not enough; a base
   /// without a home passes through `to`.
@@ -250,8 +256,11 @@ class Emitter {
   /// Whether an address check before instruction `i` may use EFLAGS.
   bool may_spoil_flags(size_t i) const;
   void note_spoilt(size_t i);
+  /// To set these flags again, one of `registers` (bit n: guest register n) must be in the host what it is.
+  bool needs_for_flags(const FlagSource& source, u32 registers) const;
   void follow_flags(size_t i);
-  void emit_flags_again(size_t source);
+  void emit_flags_again(const FlagSource& source);
+  void emit_flags_of(size_t i);
   /// The next instruction emitted is an access of the guest's.
   void note_site(bool is_store);
   static Mem mem(const HostMemory& memory);
@@ -281,8 +290,17 @@ class Emitter {
   void emit_push(size_t i);
   void emit_pop(size_t i);
   void emit_leave(size_t i);
+  bool may_owe_stack() const;
+  std::optional<i32> late_stack_move(size_t i) const;
+  bool needs_stack_pointer(size_t i) const;
+  u32 registers_changed(size_t i) const;
   void move_stack(i32 distance);
+  /// Makes up for `now_.stack_owed`. Changes no flag.
+  void pay_stack();
+  /// The form from registers as they stand.
+  AddressForm with_owed(AddressForm form) const;
   void store_register(const HostMemory& to, const Gpq& from, unsigned bytes);
+  void store_constant(const HostMemory& to, u64 value, unsigned bytes);
   void load_register(const Gpq& to, const HostMemory& from, unsigned bytes);
   void write_guest(unsigned guest, const Gpq& from, unsigned bytes);
 
@@ -308,6 +326,7 @@ class Emitter {
       done = jump_placeholder();
     });
     quick();
+    pay_stack();
     patch_here(done);
     now_.adjust_is_stale = adjust_is_stale;
   }
@@ -328,8 +347,8 @@ class Emitter {
   void emit_indirect(bool is_call);
   void emit_return_site(u64 rip);
   void emit_open_calls();
-  /// r14 = target of instruction `i`: the block goes on if it is `target`.
-  void emit_guard(size_t i, u64 target);
+  /// The target of instruction `i` is in `memory`, or in r14: the block goes on if it is `target`.
+  void emit_guard(size_t i, u64 target, const HostMemory* memory = nullptr);
   void note_branch();
   void check_canonical(size_t i);
   void check_target_fits(size_t i);
@@ -382,9 +401,10 @@ class Emitter {
     bool x87_ready = false;
     bool adjust_is_stale = false;  ///< AF is not what it should be: see HostFlags.
     X87Note x87_note;
-    /// The instruction whose flags are in EFLAGS and could be computed again from its operands.
-    std::optional<size_t> flag_source;
+    std::optional<FlagSource> flag_source;
     bool flags_are_spoilt = false;  ///< An address check has used EFLAGS since.
+    /// To be added to the host register that is the guest's stack pointer: see translate_stack.cpp.
+    i32 stack_owed = 0;
     /// Calls of the guest's that the host has not made: the trace went on at their targets.
     OpenCalls open_calls;
   };
@@ -456,7 +476,8 @@ class Emitter {
     bool is_charged = false;
     bool other_access = false;
     X87Note x87;
-    std::optional<size_t> flags_of;  ///< Flags are spoilt: they are those of this instruction.
+    i32 stack_owed = 0;
+    std::optional<FlagSource> flags_of;  ///< Flags are spoilt: they are these.
   };
   std::array<TailState, kPlaces> tail_states_{};
 };

@@ -12,6 +12,7 @@
 namespace doppel::jit {
 
 using namespace asmjit;
+using x86::ptr;
 
 namespace {
 
@@ -54,10 +55,16 @@ bool is_repeatable(const Instruction& insn, const Homes& homes) {
   }
 }
 
-u32 registers_needed(const Instruction& insn) {
-  u32 needed = 1u << (insn.operand[0].reg / 8);
-  if (insn.operand[1].kind == OperandKind::Gpr) needed |= 1u << (insn.operand[1].reg / 8);
-  return needed;
+/// It changes all flags but CF, and can be undone and done again.
+bool is_repeatable_step(const Instruction& insn, const Homes& homes) {
+  const bool is_step = insn.mnemonic == ZYDIS_MNEMONIC_INC || insn.mnemonic == ZYDIS_MNEMONIC_DEC;
+  return is_step && is_plain_register(insn.operand[0], homes);
+}
+
+u32 registers_named(const Instruction& insn) {
+  u32 named = 1u << (insn.operand[0].reg / 8);
+  if (insn.operand[1].kind == OperandKind::Gpr) named |= 1u << (insn.operand[1].reg / 8);
+  return named;
 }
 
 bool runs_on(Treatment treatment) {
@@ -90,21 +97,30 @@ bool passes_flags(Treatment treatment) {
 
 bool Emitter::may_spoil_flags(size_t i) const {
   if (!now_.flag_source.has_value() || i < charge_at_) return false;
-  const u32 needed = registers_needed(request_->block[*now_.flag_source]);
+  FlagSource source = *now_.flag_source;
   const auto& planned = request_->plan.instructions;
-  bool is_source_lost = false;
+  bool is_lost = false;
   for (size_t j = i; j < planned.size(); ++j) {
     const Instruction& insn = request_->block[j];
-    if (is_source_lost && may_leave(planned[j])) return false;
+    const Treatment treatment = planned[j].treatment;
+    if (needs_for_flags(source, 1u << RSP) && needs_stack_pointer(j)) is_lost = true;
+    if (is_lost && (may_leave(planned[j]) || may_divide(insn))) return false;
     // Who leaves here because the way is another gets the flags back.
-    const bool passes = planned[j].is_passed && planned[j].treatment != Treatment::JumpIf;
-    if (!(passes || runs_on(planned[j].treatment)) || insn.flags_read != 0) return false;
+    const bool passes = planned[j].is_passed && treatment != Treatment::JumpIf;
+    if (!(passes || runs_on(treatment)) || insn.flags_read != 0) return false;
     if (insn.flags_written == rflags::kArithmetic) return true;
-    if (insn.flags_touched != 0) return false;  // As divisions do, which may fail.
-    if ((registers_written(insn, planned[j].treatment) & needed) == 0) continue;
-    // Who leaves at `j` itself leaves before that.
-    if (!writes_last(planned[j].treatment)) return false;
-    is_source_lost = true;
+    const u32 changed = registers_changed(j);
+    if (needs_for_flags(source, changed)) {
+      // Who leaves at `j` itself leaves before that.
+      if (!writes_last(treatment)) return false;
+      is_lost = true;
+    }
+    if (insn.flags_touched == 0) continue;
+    if (is_repeatable_step(insn, home_) && !late_stack_move(j).has_value()) {
+      source.step = j;
+    } else {
+      is_lost = true;
+    }
   }
   return false;
 }
@@ -113,20 +129,32 @@ bool Emitter::may_spoil_flags(size_t i) const {
 void Emitter::follow_flags(size_t i) {
   const Instruction& insn = request_->block[i];
   const Treatment treatment = request_->plan.instructions[i].treatment;
-  if (treatment == Treatment::Nothing) return;
-  if (insn.flags_touched != 0 || !passes_flags(treatment)) {
-    now_.flags_are_spoilt = false;
-    now_.flag_source.reset();
-    if (treatment == Treatment::Identical && is_repeatable(insn, home_) && !now_.adjust_is_stale) now_.flag_source = i;
+  if (treatment == Treatment::Nothing || late_stack_move(i).has_value()) return;
+  const bool is_changed = now_.flag_source.has_value() && needs_for_flags(*now_.flag_source, registers_changed(i));
+  if (is_changed) now_.flag_source.reset();
+  if (insn.flags_touched == 0 && passes_flags(treatment)) return;
+  const bool is_plain = treatment == Treatment::Identical && !now_.adjust_is_stale;
+  if (now_.flag_source.has_value() && is_plain && is_repeatable_step(insn, home_)) {
+    now_.flag_source->step = i;
     return;
   }
-  if (!now_.flag_source.has_value()) return;
-  const u32 needed = registers_needed(request_->block[*now_.flag_source]);
-  if ((registers_written(insn, treatment) & needed) != 0) now_.flag_source.reset();
+  now_.flags_are_spoilt = false;
+  now_.flag_source.reset();
+  if (is_plain && is_repeatable(insn, home_)) now_.flag_source = FlagSource{i, {}};
 }
 
-void Emitter::emit_flags_again(size_t source) {
-  const Instruction& insn = request_->block[source];
+bool Emitter::needs_for_flags(const FlagSource& source, u32 registers) const {
+  const auto needs = [&](size_t i) { return (registers_named(request_->block[i]) & registers) != 0; };
+  return needs(source.whole) || (source.step.has_value() && needs(*source.step));
+}
+
+void Emitter::emit_flags_again(const FlagSource& source) {
+  emit_flags_of(source.whole);
+  if (source.step.has_value()) emit_flags_of(*source.step);
+}
+
+void Emitter::emit_flags_of(size_t i) {
+  const Instruction& insn = request_->block[i];
   const auto host_register = [&](const Operand& operand) {
     const x86::Gpq home = x86::gpq(home_[operand.reg / 8]);
     return operand.bytes == 8 ? x86::Gp(home) : x86::Gp(home.r32());
@@ -154,6 +182,14 @@ void Emitter::emit_flags_again(size_t source) {
     case ZYDIS_MNEMONIC_SUB:
       apply(x86::Inst::kIdAdd);
       apply(x86::Inst::kIdSub);
+      return;
+    case ZYDIS_MNEMONIC_INC:
+      a_.lea(first, ptr(first.r64(), -1));
+      a_.inc(first);
+      return;
+    case ZYDIS_MNEMONIC_DEC:
+      a_.lea(first, ptr(first.r64(), 1));
+      a_.dec(first);
       return;
     default:
       a_.emit(x86::Inst::kIdTest, first, first);

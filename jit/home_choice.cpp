@@ -121,27 +121,32 @@ HomeSwaps choose_homes(std::span<const Instruction> block, const BlockPlan& plan
   return swaps;
 }
 
-GroupHomes choose_group_homes(std::span<const Instruction> block, const BlockPlan& plan, const HomeSwaps& swaps) {
+GroupHomes choose_group_homes(std::span<const Instruction> block, const BlockPlan& plan, const HomeSwaps& swaps, Mode mode,
+                              bool repeats) {
   GroupHomes chosen;
+  if (!can_move(plan)) return chosen;
+  boost::container::static_vector<u8, 16> groups;
   for (u8 i = 0; i < plan.groups.size(); ++i) {
-    if (plan.groups[i].returns >= kLeastGroupGain && chosen.size() < chosen.capacity()) chosen.push_back({i});
+    if (plan.groups[i].returns != 0) groups.push_back(i);
   }
-  if (chosen.empty()) return chosen;
-  if (!can_move(plan)) return {};
-  std::stable_sort(chosen.begin(), chosen.end(), [&](const GroupHome& a, const GroupHome& b) {
-    return plan.groups[a.group].returns > plan.groups[b.group].returns;
-  });
+  if (groups.empty()) return chosen;
+  std::stable_sort(groups.begin(), groups.end(), [&](u8 a, u8 b) { return plan.groups[a].returns > plan.groups[b].returns; });
   const Uses uses = uses_of(block, plan);
-  size_t given = 0;
-  for (u8 guest = 0; guest < 16 && given < chosen.size(); ++guest) {
+  const auto is_free = [&](u8 guest) {
     const bool is_swapped = std::any_of(swaps.begin(), swaps.end(), [&](const HomeSwap& swap) { return swap.leaves == guest; });
-    const bool is_free = kHome[guest] != kNoHome && uses.count[guest] == 0 && (uses.pinned >> guest & 1) == 0 && !is_swapped;
-    if (!is_free) continue;
-    chosen[given].leaves = guest;
-    chosen[given].host = kHome[guest];
-    ++given;
+    return kHome[guest] != kNoHome && uses.count[guest] == 0 && (uses.pinned >> guest & 1) == 0 && !is_swapped;
+  };
+  // Those that cost nothing first.
+  boost::container::static_vector<u8, 16> lenders;
+  for (u8 guest = 0; guest < 16; ++guest) {
+    if (is_free(guest)) lenders.push_back(guest);
   }
-  chosen.resize(given);
+  std::stable_partition(lenders.begin(), lenders.end(), [&](u8 guest) { return is_nobodys(guest, mode); });
+  for (size_t i = 0; i < std::min(groups.size(), lenders.size()) && chosen.size() < chosen.capacity(); ++i) {
+    const bool pays = repeats && plan.groups[groups[i]].returns >= kLeastGroupGain;
+    if (!pays && !is_nobodys(lenders[i], mode)) break;
+    chosen.push_back({groups[i], lenders[i], kHome[lenders[i]]});
+  }
   return chosen;
 }
 

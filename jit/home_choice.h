@@ -5,7 +5,8 @@
 // Ten of sixteen have one wherever a block begins or is left. One without passes through memory at each use,
 // and waits there for its own last store. So a block that uses such a register much, and another hardly
 // or not at all, lends it the other's place: loaded where the block begins, put back where it is left.
-// In loops, places that are left over are lent to host addresses of groups that would be loaded again and again.
+// In loops, places that are left over are lent to host addresses of groups that would be loaded again and again; in all traces
+// outside 64-bit code, those of R8 and R9, which nobody uses there.
 
 #include <span>
 
@@ -33,8 +34,12 @@ using GroupHomes = boost::container::static_vector<GroupHome, 8>;
 /// What pays for this block. `repeats`: it goes round in itself, so that moving costs nearly nothing.
 HomeSwaps choose_homes(std::span<const cpu::Instruction> block, const BlockPlan& plan, bool repeats);
 
-/// As above, for groups of a loop, beside these swaps.
-GroupHomes choose_group_homes(std::span<const cpu::Instruction> block, const BlockPlan& plan, const HomeSwaps& swaps);
+/// R8 to R15 outside 64-bit code: what stands in the CpuState is true all the time.
+inline bool is_nobodys(u8 guest, Mode mode) { return guest >= R8 && !mode.code64(); }
+
+/// As above, for groups, beside these swaps.
+GroupHomes choose_group_homes(std::span<const cpu::Instruction> block, const BlockPlan& plan, const HomeSwaps& swaps, Mode mode,
+                              bool repeats);
 
 /// kHome with these changes.
 Homes homes_with(const HomeSwaps& swaps, const GroupHomes& groups = {});

@@ -11,6 +11,9 @@ namespace doppel::jit {
 
 inline constexpr u8 kGeneralRegisters = 16;
 
+/// An immediate or a displacement of 32 bits says these 64.
+constexpr bool is_sign_extended(u64 value) { return value == static_cast<u64>(static_cast<i64>(static_cast<i32>(value))); }
+
 /// Opcode maps as VEX numbers them.
 enum OpcodeMap : u8 { kOneByte, k0f, k0f38, k0f3a };
 

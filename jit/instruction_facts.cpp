@@ -117,6 +117,30 @@ bool uses_vectors(const Instruction& insn) {
   return cpu::is_float_row(insn.mnemonic) && !has(insn, kMayBeString) && !uses_x87(insn);
 }
 
+std::optional<ConstantMove> constant_move(const Instruction& insn, u8 bytes) {
+  const Operand& first = insn.operand[0];
+  if (first.kind != OperandKind::Gpr || insn.width != bytes || first.bytes != bytes) return {};
+  const u8 reg = first.reg / 8;
+  const i64 constant = bytes == 8 ? static_cast<i64>(insn.immediate) : static_cast<i32>(insn.immediate);
+  const bool has_constant = insn.operand[1].kind == OperandKind::Immediate;
+  switch (insn.mnemonic) {
+    case ZYDIS_MNEMONIC_INC: return ConstantMove{reg, 1};
+    case ZYDIS_MNEMONIC_DEC: return ConstantMove{reg, -1};
+    case ZYDIS_MNEMONIC_ADD:
+      if (!has_constant) return {};
+      return ConstantMove{reg, constant};
+    case ZYDIS_MNEMONIC_SUB:
+      if (!has_constant) return {};
+      return ConstantMove{reg, -constant};
+    case ZYDIS_MNEMONIC_LEA: {
+      const AddressForm form = form_of(insn, 0);
+      if (form.base != reg || form.index != cpu::kZeroRegister || form.bytes != bytes) return {};
+      return ConstantMove{reg, form.displacement};
+    }
+    default: return {};
+  }
+}
+
 u32 registers_written(const Instruction& insn, Treatment treatment) {
   if (calls_out(treatment) || treatment == Treatment::Interpret) return 0xffff;
   if (treatment == Treatment::Nothing || treatment == Treatment::Direction || treatment == Treatment::ClearInterrupts ||

@@ -2,6 +2,8 @@
 
 // What the translator must know of one guest instruction, whatever stands around it.
 
+#include <optional>
+
 #include "cpu/instruction.h"
 #include "cpu/state.h"
 #include "jit/treatment.h"
@@ -33,6 +35,12 @@ unsigned operand_of(const cpu::Instruction& insn, cpu::OperandKind kind);
 AddressForm form_of(const cpu::Instruction& insn, u64 next_rip);
 /// Guest general registers an instruction may change, bit n for register n. More is never wrong.
 u32 registers_written(const cpu::Instruction& insn, Treatment treatment);
+/// ADD, SUB, INC, DEC and LEA that move a register of `bytes` bytes by a constant.
+struct ConstantMove {
+  u8 reg = 0;
+  i64 distance = 0;
+};
+std::optional<ConstantMove> constant_move(const cpu::Instruction& insn, u8 bytes);
 /// A vector register is an operand, or the instruction belongs to the vector units.
 bool uses_vectors(const cpu::Instruction& insn);
 bool uses_x87(const cpu::Instruction& insn);

@@ -29,6 +29,7 @@ unsigned condition_of(const cpu::Instruction& insn) {
 void Emitter::settle() {
   if (now_.adjust_is_stale) emit_clear_adjust();
   emit_x87_pointers();
+  pay_stack();
   leave_homes();
   emit_open_calls();
 }
@@ -55,6 +56,7 @@ void Emitter::emit_jump(size_t i) {
   ended_ = true;
   if (insn.operand[0].kind == cpu::OperandKind::Relative) {
     if (out_.is_loop) {
+      pay_stack();
       at_way_back_ = now_;
       emit_way_back(jump_placeholder());
       return;
@@ -87,6 +89,7 @@ void Emitter::emit_jump_if(size_t i) {
   ended_ = true;
   if (out_.is_loop) {
     const bool is_taken = leads_back(target);
+    pay_stack();
     at_way_back_ = now_;
     emit_way_back(jump_if_placeholder(is_taken ? condition : otherwise));
     settle();
@@ -149,7 +152,12 @@ void Emitter::emit_target(size_t i) {
     load_register(x86::r14, from, insn.width);
     return;
   }
-  load_guest(x86::r14, insn.operand[0].reg / 8);
+  const unsigned guest = insn.operand[0].reg / 8;
+  if (insn.width == 4 && home_[guest] != kNoHome) {
+    a_.mov(x86::r14d, x86::gpd(home_[guest]));
+    return;
+  }
+  load_guest(x86::r14, guest);
   if (insn.width == 4) a_.mov(x86::r14d, x86::r14d);
   if (insn.width == 2) a_.movzx(x86::r14d, x86::r14w);
 }
@@ -182,6 +190,7 @@ void Emitter::check_target_fits(size_t i) {
 
 void Emitter::settle_keeping_target() {
   if (!now_.adjust_is_stale && !now_.x87_note.is_pending) {
+    pay_stack();
     leave_homes();
     return emit_open_calls();
   }
@@ -203,10 +212,26 @@ void Emitter::emit_indirect(bool is_call) {
 }
 
 /// Where the target is another, the block is left before the branch.
-void Emitter::emit_guard(size_t i, u64 target) {
+void Emitter::emit_guard(size_t i, u64 target, const HostMemory* memory) {
   const u64 rip = request_->plan.instructions[i].rip;
-  compare_target(target);
-  unless_rcx_zero([&] { add_side_exit(jump_placeholder(), i, rip, true); });
+  const unsigned bytes = request_->block[i].width;
+  if (may_spoil_flags(i) && (bytes == 4 || (bytes == 8 && is_sign_extended(target)))) {
+    const Imm value(static_cast<i32>(target));
+    if (memory != nullptr) {
+      Mem place = mem(*memory);
+      place.setSize(bytes);
+      note_site(false);
+      a_.cmp(place, value);
+    } else {
+      bytes == 4 ? a_.cmp(x86::r14d, value) : a_.cmp(x86::r14, value);
+    }
+    note_spoilt(i);
+    add_side_exit(jump_if_placeholder(5), i, rip, true);
+  } else {
+    if (memory != nullptr) load_register(x86::r14, *memory, bytes);
+    compare_target(target);
+    unless_rcx_zero([&] { add_side_exit(jump_placeholder(), i, rip, true); });
+  }
   out_.has_guards = true;
 }
 
@@ -234,8 +259,7 @@ void Emitter::emit_call(size_t i) {
     }
   }
   const HostMemory to = emit_access(i, planned.uses.back());
-  set(x86::rcx, back);
-  store_register(to, x86::rcx, insn.width);
+  store_constant(to, back, insn.width);
   move_stack(-static_cast<i32>(insn.width));
   if (planned.is_passed) {
     now_.open_calls.push_back(back);
@@ -255,11 +279,10 @@ void Emitter::emit_call(size_t i) {
 void Emitter::emit_return(size_t i) {
   const cpu::Instruction& insn = request_->block[i];
   const HostMemory from = emit_access(i, request_->plan.instructions[i].uses[0]);
-  load_register(x86::r14, from, insn.width);
   const i32 released = static_cast<i32>(insn.width + (insn.immediate & 0xffff));
   if (!now_.open_calls.empty()) {
     const u64 back = now_.open_calls.back();
-    emit_guard(i, back);
+    emit_guard(i, back, &from);
     move_stack(released);
     now_.open_calls.pop_back();
     if (request_->plan.instructions[i].is_passed) return;
@@ -268,6 +291,7 @@ void Emitter::emit_return(size_t i) {
     ended_ = true;
     return;
   }
+  load_register(x86::r14, from, insn.width);
   check_target_fits(i);
   out_.stack_released = static_cast<u32>(released);
   move_stack(released);

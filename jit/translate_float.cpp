@@ -41,7 +41,7 @@ void Emitter::note_x87(size_t i) {
   now_.x87_note.rip = planned.rip;
   now_.x87_note.opcode = static_cast<u16>((opcode[0] & 7) << 8 | opcode[1]);
   if (planned.uses.empty()) return;
-  emit_offset(x86::r14, planned.uses[0].form);
+  emit_offset(x86::r14, with_owed(planned.uses[0].form));
   a_.mov(ptr(x86::r15, kX87 + static_cast<i32>(offsetof(cpu::X87State, fdp))), x86::r14);
   now_.x87_note.has_operand = true;
   now_.x87_note.segment = planned.uses[0].form.segment;

@@ -26,15 +26,12 @@ bool needs_linear_register(const OperandSetup& setup, FlagRepair repair) {
                      [](const OperandSetup::Passage& passage) { return passage.host == kR14; });
 }
 
-bool is_division(const cpu::Instruction& insn) {
-  return insn.mnemonic == ZYDIS_MNEMONIC_DIV || insn.mnemonic == ZYDIS_MNEMONIC_IDIV;
-}
-
 }  // namespace
 
 void Emitter::emit_identical(size_t i) {
   const cpu::Instruction& insn = request_->block[i];
   const PlannedInstruction& planned = request_->plan.instructions[i];
+  if (const std::optional<i32> distance = late_stack_move(i)) return move_stack(*distance);
   if (uses_x87(insn)) {
     need_x87();
   } else if (uses_vectors(insn)) {
@@ -91,7 +88,7 @@ void Emitter::emit_with_operands(size_t i, OperandSetup& setup, const std::optio
     note_site(is_store);
   }
   a_.put_bytes(setup.bytes, setup.size);
-  const bool may_fault = is_division(insn) || (memory.has_value() && uses_vectors(insn));
+  const bool may_fault = may_divide(insn) || (memory.has_value() && uses_vectors(insn));
   if (may_fault) draft_.faults.push_back({at, static_cast<u32>(place_of(i))});
   for (const OperandSetup::Passage& passage : setup.passages) {
     if (!passage.stored) continue;
@@ -247,7 +244,8 @@ void Emitter::emit_clear_adjust() {
 
 void Emitter::emit_lea(size_t i) {
   const cpu::Instruction& insn = request_->block[i];
-  AddressForm form = form_of(insn, request_->plan.instructions[i].rip + insn.length);
+  if (const std::optional<i32> distance = late_stack_move(i)) return move_stack(*distance);
+  AddressForm form = with_owed(form_of(insn, request_->plan.instructions[i].rip + insn.length));
   const unsigned guest = insn.operand[0].reg / 8;
   const unsigned width = insn.operand[0].bytes;
   const bool has_home = home_[guest] != kNoHome;

@@ -190,6 +190,7 @@ void Emitter::emit_pop_flags(size_t i) {
   a_.or_(x86::rcx, x86::r13);
   a_.mov(ptr(x86::r15, kSystemFlags), x86::rcx);
   move_stack(static_cast<i32>(width));
+  pay_stack();
   a_.mov(x86::r13, x86::rax);
   a_.movzx(x86::eax, x86::r14b);
   a_.shl(x86::eax, 8);

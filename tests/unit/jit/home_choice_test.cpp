@@ -16,6 +16,7 @@ constexpr u64 kOrigin = 0x10000;
 
 struct Planned {
   std::vector<cpu::Instruction> block;
+  Mode mode;
   BlockPlan plan;
 
   explicit Planned(const std::function<void(Assembler&)>& write) {
@@ -23,7 +24,8 @@ struct Planned {
     test.enter_long();
     allow_vectors(test);
     block = decode_all(test, code64(kOrigin, write));
-    plan = plan_block(block, Mode::of(test.cpu), kOrigin, {});
+    mode = Mode::of(test.cpu);
+    plan = plan_block(block, mode, kOrigin, {});
   }
 };
 
@@ -34,7 +36,7 @@ HomeSwaps chosen(const std::function<void(Assembler&)>& write, bool repeats) {
 
 GroupHomes chosen_for_groups(const std::function<void(Assembler&)>& write) {
   const Planned planned(write);
-  return choose_group_homes(planned.block, planned.plan, choose_homes(planned.block, planned.plan, true));
+  return choose_group_homes(planned.block, planned.plan, choose_homes(planned.block, planned.plan, true), planned.mode, true);
 }
 
 TEST_CASE("home_choice: a register used much takes the place of one not used") {
@@ -123,9 +125,30 @@ TEST_CASE("home_choice: groups take neither places of swaps nor of registers tha
     a.add(r15, rbp);
   });
   const HomeSwaps swaps = choose_homes(planned.block, planned.plan, true);
-  const GroupHomes homes = choose_group_homes(planned.block, planned.plan, swaps);
+  const GroupHomes homes = choose_group_homes(planned.block, planned.plan, swaps, planned.mode, true);
   CHECK(swaps.size() == 3);  // RSP, R8 and R9 are all that is left alone.
   CHECK(homes.empty());
+}
+
+TEST_CASE("home_choice: groups of 32-bit code take R8 and R9, round or not") {
+  TestCpu test;
+  test.enter_protected();
+  const Mode mode = Mode::of(test.cpu);
+  const std::vector<cpu::Instruction> block = decode_all(test, code32(kOrigin, [](Assembler& a) {
+    for (int i = 0; i < 2; ++i) {
+      a.add(eax, ptr(esi, 4 * i));
+      a.add(eax, ptr(ebx, 4 * i));
+      a.mov(ptr(edi, 4 * i), eax);
+    }
+  }));
+  const BlockPlan plan = plan_block(block, mode, kOrigin, {});
+  REQUIRE(plan.groups.size() == 3);
+  for (const bool repeats : {false, true}) {
+    const GroupHomes homes = choose_group_homes(block, plan, {}, mode, repeats);
+    REQUIRE(homes.size() == 2);
+    CHECK(homes[0].leaves == R8);
+    CHECK(homes[1].leaves == R9);
+  }
 }
 
 }  // namespace

@@ -19,6 +19,16 @@ inline TranslatorOptions tracing() {
   return options;
 }
 
+/// Runs both engines in stretches, compares them after each, and makes sure that traces ran.
+inline void run_in_stretches(Twins& twins) {
+  for (const u64 budget : {1u, 100u, 1000u, 77u, 333u, 20'000u, 1u, 2u, 3u, 65u, 129u, 9'999u}) {
+    CAPTURE(budget);
+    REQUIRE(twins.run(budget) == cpu::ExitReason::BudgetSpent);
+    CHECK_SAME(twins);
+  }
+  CHECK(twins.statistics().traces > 0);
+}
+
 /// Runs `write`'s code on both engines and compares them after each stretch.
 class Traced {
  public:
@@ -33,14 +43,7 @@ class Traced {
     });
     twins.put(kCode, code64(kCode, write));
   }
-  void run_in_stretches() {
-    for (const u64 budget : {1u, 100u, 1000u, 77u, 333u, 20'000u, 1u, 2u, 3u, 65u, 129u, 9'999u}) {
-      CAPTURE(budget);
-      REQUIRE(twins.run(budget) == cpu::ExitReason::BudgetSpent);
-      CHECK_SAME(twins);
-    }
-    CHECK(twins.statistics().traces > 0);
-  }
+  void run_in_stretches() { jit::run_in_stretches(twins); }
   Twins twins;
 };
 
