@@ -150,13 +150,14 @@ class Grouping {
     }
   }
 
-  /// How often groups find another address in the register when a later member comes.
+  /// Which members the first one checks for, and how often groups find another address in the register when a later one comes.
   void find_kept() {
     i8 present = -1;
-    for (const PlannedInstruction& planned : plan_.instructions) {
-      for (const MemoryUse& use : planned.uses) {
+    for (PlannedInstruction& planned : plan_.instructions) {
+      for (MemoryUse& use : planned.uses) {
         if (use.group >= 0) {
           Group& group = plan_.groups[static_cast<size_t>(use.group)];
+          use.is_checked = group.is_begun;
           if (present != use.group && group.is_begun) ++group.returns;
           group.is_begun = true;
         }

@@ -393,8 +393,12 @@ bool may_divide(const Instruction& insn) {
 }
 
 bool may_leave(const PlannedInstruction& planned) {
-  return !planned.uses.empty() || planned.enters_page || calls_out(planned.treatment) ||
-         planned.treatment == Treatment::Interpret || planned.treatment == Treatment::JumpIf;
+  const bool may_miss = std::any_of(planned.uses.begin(), planned.uses.end(),
+                                    [](const MemoryUse& use) { return !use.is_checked || use.alignment_mask != 0; });
+  const Treatment treatment = planned.treatment;
+  // Another target than the one that was noted.
+  const bool may_lead_elsewhere = treatment == Treatment::JumpIf || treatment == Treatment::Call || treatment == Treatment::Return;
+  return may_miss || may_lead_elsewhere || planned.enters_page || calls_out(treatment) || treatment == Treatment::Interpret;
 }
 
 bool flags_are_seen_before(std::span<const Instruction> block, const BlockPlan& plan, size_t index,

@@ -37,6 +37,7 @@ struct MemoryUse {
   u8 alignment_mask = 0;  ///< 15 or 31: a misaligned access raises #GP.
   i8 group = -1;   ///< Index into BlockPlan::groups, or alone.
   i32 offset = 0;  ///< In a group: distance from its lowest byte.
+  bool is_checked = false;  ///< By an access of its group before: it cannot fail any more, unless it is misaligned.
 };
 
 struct Group {

@@ -407,6 +407,23 @@ TEST_CASE("block_plan: flags are seen where the block may be left") {
   CHECK(seen([](Assembler& a) { a.div(rbx); }));
 }
 
+TEST_CASE("block_plan: an access that its group has checked for leaves the block no more, but one that may be misaligned does") {
+  const auto seen = [](const Writer& behind) {
+    const Planned p = plan64([&](Assembler& a) {
+      a.mov(rdx, ptr(rsi));
+      a.add(rax, rbx);
+      behind(a);
+      a.cmp(rax, rbx);
+    });
+    return flags_are_seen(p.block, p.plan, 1, rflags::kArithmetic);
+  };
+  CHECK_FALSE(seen([](Assembler& a) { a.mov(ptr(rsi, 8), rdx); }));
+  CHECK_FALSE(seen([](Assembler& a) { a.movups(xmm0, ptr(rsi, 16)); }));
+  CHECK(seen([](Assembler& a) { a.movaps(xmm0, ptr(rsi, 16)); }));
+  CHECK(seen([](Assembler& a) { a.mov(rdx, ptr(rdi)); }));
+  CHECK(seen([](Assembler& a) { a.mov(rdx, ptr(rsi, 0x1000)); }));
+}
+
 TEST_CASE("block_plan: flags are seen where the way enters another page") {
   const auto seen = [](u64 enters_pages) {
     const Planned p = plan64([](Assembler& a) {
