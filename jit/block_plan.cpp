@@ -19,18 +19,25 @@ using cpu::OperandKind;
 
 bool has_kind(const Instruction& insn, OperandKind kind) { return operand_of(insn, kind) < 4; }
 
-Treatment treat_string(const Instruction& insn) {
+/// Its offsets are linear addresses.
+bool is_flat(Seg segment, Mode mode) {
+  return mode.code64() ? segment != Seg::FS && segment != Seg::GS : mode.shape(segment) == SegmentShape::Flat;
+}
+
+Treatment treat_string(const Instruction& insn, Mode mode) {
   if (insn.mnemonic == ZYDIS_MNEMONIC_CLD || insn.mnemonic == ZYDIS_MNEMONIC_STD) return Treatment::Direction;
   const bool repeats = insn.has(cpu::prefix::kRep) || insn.has(cpu::prefix::kRepne);
-  return repeats ? Treatment::Callout : Treatment::String;
+  if (!repeats) return Treatment::String;
+  const StringStep step = string_step(insn);
+  const bool is_plain = step == StringStep::Store || (is_string_move(insn) && is_flat(insn.segment, mode));
+  const bool is_natural = form_of(insn, 0).bytes == (mode.code64() ? 8 : 4);
+  return is_plain && is_natural && is_flat(Seg::ES, mode) ? Treatment::RepeatString : Treatment::Callout;
 }
 
 /// In segments whose offsets are linear addresses.
 Treatment treat_bit_string(const Instruction& insn, Mode mode) {
   const AddressForm form = form_of(insn, 0);
-  const bool is_flat = mode.code64() ? form.segment != Seg::FS && form.segment != Seg::GS
-                                     : mode.shape(form.segment) == SegmentShape::Flat;
-  return is_flat && form.bytes >= 4 && insn.width >= 4 ? Treatment::BitString : Treatment::Callout;
+  return is_flat(form.segment, mode) && form.bytes >= 4 && insn.width >= 4 ? Treatment::BitString : Treatment::Callout;
 }
 
 /// Of MOV and POP into a segment register.
@@ -66,7 +73,7 @@ Treatment treat_identical(const Instruction& insn, const Mode mode) {
   switch (insn.mnemonic) {
     // A row of strings and SSE forms: without operands it is the string.
     case ZYDIS_MNEMONIC_MOVSD:
-    case ZYDIS_MNEMONIC_CMPSD: return treat_string(insn);
+    case ZYDIS_MNEMONIC_CMPSD: return treat_string(insn, mode);
     // A bit string reaches as far as its index says.
     case ZYDIS_MNEMONIC_BT:
     case ZYDIS_MNEMONIC_BTC:
@@ -164,7 +171,7 @@ Treatment treat_any(const Instruction& insn, Mode mode, u64 next_rip) {
     case cpu::Translation::rewritten: return Treatment::ExchangePair;
     case cpu::Translation::branch: return treat_branch(insn, mode, next_rip);
     case cpu::Translation::stack: return treat_stack(insn, mode);
-    case cpu::Translation::string: return treat_string(insn);
+    case cpu::Translation::string: return treat_string(insn, mode);
     case cpu::Translation::system: return treat_system(insn, mode);
     default: return Treatment::Callout;
   }

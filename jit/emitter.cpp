@@ -369,6 +369,7 @@ void Emitter::emit_instruction(size_t i) {
     case Treatment::Pop: return emit_pop(i);
     case Treatment::Leave: return emit_leave(i);
     case Treatment::String: return emit_string(i);
+    case Treatment::RepeatString: return emit_repeat(i);
     case Treatment::Direction: return emit_direction(i);
     case Treatment::ReadSelector: return emit_read_selector(i);
     case Treatment::ReadControl: return emit_read_control(i);

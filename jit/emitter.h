@@ -307,6 +307,7 @@ class Emitter {
   // ---- translate_string.cpp --------------------------------------------------------------------
   void emit_string(size_t i);
   void emit_steps(const cpu::Instruction& insn);
+  void emit_repeat(size_t i);
 
   // ---- translate_system.cpp --------------------------------------------------------------------
   void emit_direction(size_t i);

@@ -77,6 +77,11 @@ AddressForm form_of(const Instruction& insn, u64 next_rip) {
   return form;
 }
 
+bool is_string_move(const Instruction& insn) {
+  return insn.mnemonic == ZYDIS_MNEMONIC_MOVSB || insn.mnemonic == ZYDIS_MNEMONIC_MOVSW || insn.mnemonic == ZYDIS_MNEMONIC_MOVSD ||
+         insn.mnemonic == ZYDIS_MNEMONIC_MOVSQ;
+}
+
 StringStep string_step(const Instruction& insn) {
   switch (insn.mnemonic) {
     case ZYDIS_MNEMONIC_STOSB:

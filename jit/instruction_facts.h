@@ -26,6 +26,8 @@ struct AddressForm {
 /// What one step of a string instruction does.
 enum class StringStep : u8 { Move, Store, Load, Compare, Scan };
 StringStep string_step(const cpu::Instruction& insn);
+/// MOVS: string_step has it for whatever it does not know.
+bool is_string_move(const cpu::Instruction& insn);
 constexpr bool has_source(StringStep step) { return step != StringStep::Store && step != StringStep::Scan; }
 constexpr bool has_destination(StringStep step) { return step != StringStep::Load; }
 

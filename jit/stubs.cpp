@@ -51,6 +51,17 @@ class StubWriter {
       stubs.load_segment[static_cast<size_t>(segment)] = here();
       emit_load_segment(segment);
     }
+    for (size_t i = 0; i < kClasses; ++i) {
+      for (const bool moves : {false, true}) {
+        for (const bool is_wide : {false, true}) {
+          for (const u8 size_shift : {0, 1, 2, 3}) {
+            const Stubs::Repeat repeat = {moves, size_shift, is_wide};
+            stubs.repeat[i][repeat.index()] = here();
+            emit_repeat(repeat, tlbs_[i]);
+          }
+        }
+      }
+    }
     stubs.callout = here();
     emit_callout(leave, spill_vectors);
     stubs.exit_lookup = here();
@@ -381,6 +392,66 @@ class StubWriter {
     a_.sahf();
     for (size_t i = 0; i < kUsed; ++i) a_.mov(x86::gpq(kCallerSaved[i]), saved(i));
     a_.mov(x86::rcx, word(Word::SiteInfo));
+    a_.ret();
+  }
+  /// The host's own instruction, once it is sure that the guest's would take one turn.
+  void emit_repeat(const Stubs::Repeat& repeat, const TlbOffsets& tlb) {
+    const x86::Gpq count = x86::gpq(kHome[RCX]);
+    const Label refused = a_.newLabel();
+    const auto require_zero = [&] {
+      const Label fine = a_.newLabel();
+      a_.jecxz(x86::rcx, fine);
+      a_.jmp(refused);
+      a_.bind(fine);
+    };
+    // R13: what leads from the elements at `first` to the host's, if all lie in its page.
+    const auto check = [&](const x86::Gpq& first, i32 tags) {
+      a_.pext(x86::r13, first, ptr(x86::r15, tlb.mask));
+      a_.lea(x86::r14, ptr(first, count, repeat.size_shift, -1));
+      a_.shrx(x86::r14, x86::r14, x86::r15);
+      a_.mov(x86::rcx, ptr(x86::r15, x86::r13, 3, tags));
+      a_.mov(x86::r13, ptr(x86::r15, x86::r13, 3, tlb.addends));
+      a_.lea(x86::rcx, ptr(x86::rcx, x86::r14));
+      require_zero();
+    };
+    const auto behind = [&](const x86::Gpq& first) {
+      const x86::Mem end = ptr(first, count, repeat.size_shift);
+      repeat.is_wide ? a_.lea(x86::r14, end) : a_.lea(x86::r14d, end);
+    };
+    a_.mov(x86::rcx, ptr(x86::r15, state_offset(offsetof(cpu::CpuState, system_flags))));
+    a_.pext(x86::rcx, x86::rcx, word(Word::DirectionMask));
+    require_zero();
+    // So few that no address wraps.
+    a_.shrx(x86::rcx, count, x86::r15);
+    require_zero();
+    if (repeat.moves) {
+      check(x86::rsi, tlb.read_tags);
+      a_.mov(word(Word::Spare), x86::r13);
+      behind(x86::rsi);
+      a_.mov(word(Word::SpareGpr), x86::r14);
+    }
+    check(x86::rdi, tlb.write_tags);
+    behind(x86::rdi);
+    a_.lea(x86::rdi, ptr(x86::rdi, x86::r13));
+    if (repeat.moves) {
+      a_.mov(x86::r13, word(Word::Spare));
+      a_.lea(x86::rsi, ptr(x86::rsi, x86::r13));
+    }
+    a_.mov(x86::rcx, count);
+    a_.rep();
+    switch (repeat.size_shift) {
+      case 0: repeat.moves ? a_.movsb() : a_.stosb(); break;
+      case 1: repeat.moves ? a_.movsw() : a_.stosw(); break;
+      case 2: repeat.moves ? a_.movsd() : a_.stosd(); break;
+      default: repeat.moves ? a_.movsq() : a_.stosq(); break;
+    }
+    a_.mov(x86::rdi, x86::r14);
+    if (repeat.moves) a_.mov(x86::rsi, word(Word::SpareGpr));
+    a_.mov(count, x86::rcx);
+    a_.mov(x86::byte_ptr(x86::r15, state_offset(offsetof(cpu::CpuState, repeating))), 0);
+    a_.ret();
+    a_.bind(refused);
+    a_.mov(x86::ecx, 1);
     a_.ret();
   }
   /// As cpu::load_segment does with a load that is known. One that would change the mode is the handler's.

@@ -60,6 +60,16 @@ struct Stubs {
   /// By segment register; ecx: the selector. Loads it, in 32-bit code, and returns rcx = 0; or leaves it to the handler. No other
   /// register changes, besides r13 and r14, nor a flag.
   std::array<u64, kSegCount> load_segment;
+  /// MOVS and STOS with REP, addresses as wide as those of the code, in flat segments. If all that they touch is plain memory in a page,
+  /// or in two, it is done, and rcx = 0. Else nothing is. r13 and r14 change, flags do not.
+  struct Repeat {
+    bool moves = false;
+    u8 size_shift = 0;  ///< Of elements.
+    bool is_wide = false;  ///< 64-bit code.
+    size_t index() const { return (moves ? 8u : 0u) + (is_wide ? 4u : 0u) + size_shift; }
+    static constexpr size_t kCount = 16;
+  };
+  std::array<std::array<u64, Repeat::kCount>, kClasses> repeat;
   u64 load_vectors = 0; ///< The guest's vector registers and MXCSR come in. No flag or register changes.
   u64 load_x87 = 0;
   u64 exit_lookup = 0;  ///< r14: where a branch leads that is in no table.

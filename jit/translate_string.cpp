@@ -1,6 +1,7 @@
-// String instructions without repetition.
+// String instructions. Of those that repeat, MOVS and STOS go to a stub, which leaves to the handler what is not simple; all others to
+// their handlers.
 //
-// DF stands with the system flags in the CpuState; the host's is clear. Both indexes move after the last
+// Without repetition, DF stands with the system flags in the CpuState; the host's is clear. Both indexes move after the last
 // access, by an addition that touches no flag:
 //
 //     mov   rcx, [system flags]
@@ -71,6 +72,16 @@ void Emitter::emit_string(size_t i) {
       break;
   }
   emit_steps(insn);
+}
+
+void Emitter::emit_repeat(size_t i) {
+  const cpu::Instruction& insn = request_->block[i];
+  const Mode mode = request_->mode;
+  const auto rights = (has_other_access() ? mode.with_other_access() : mode).privilege();
+  const Stubs::Repeat repeat = {string_step(insn) == StringStep::Move, static_cast<u8>(std::countr_zero(insn.width)), mode.code64()};
+  emit_x87_pointers();
+  a_.call(stubs_.repeat[static_cast<size_t>(rights)][repeat.index()]);
+  emit_or_callout(i, [] {});
 }
 
 /// The indexes go on by one element. Spoils rcx and r14.

@@ -17,6 +17,7 @@ enum class Treatment : u8 {
   Pop,
   Leave,
   String,     ///< MOVS, STOS, LODS, CMPS, SCAS, without repetition.
+  RepeatString,  ///< MOVS and STOS with REP: as Callout, where it is more than one stretch of plain memory.
   Direction,  ///< CLD and STD.
   ReadSelector,  ///< MOV from a segment register to a general one.
   ReadControl,   ///< MOV from CR0, CR2 or CR3 with CPL 0.
@@ -39,7 +40,7 @@ enum class Treatment : u8 {
 /// Its handler may be called.
 constexpr bool calls_out(Treatment treatment) {
   return treatment == Treatment::Callout || treatment == Treatment::SetInterrupts || treatment == Treatment::PopFlags ||
-         treatment == Treatment::LoadSegment || treatment == Treatment::ReadSystem;
+         treatment == Treatment::LoadSegment || treatment == Treatment::ReadSystem || treatment == Treatment::RepeatString;
 }
 
 }  // namespace doppel::jit

@@ -124,7 +124,12 @@ TEST_CASE("treatment: where hosts differ or an operand says how far, the handler
   CHECK(what({0x0f, 0xc7, 0x08}) == T::ExchangePair);         // cmpxchg8b [eax]
   CHECK(what({0x0f, 0xba, 0x20, 0x03}) == T::Identical);      // bt dword [eax], 3
   CHECK(what({0xa5}) == T::String);                           // movsd, the string
-  CHECK(what({0xf3, 0xa5}) == T::Callout);                    // rep movsd
+  CHECK(what({0xf3, 0xa5}) == T::RepeatString);               // rep movsd
+  CHECK(what({0xf2, 0xaa}) == T::RepeatString);               // repne stosb
+  CHECK(what({0x64, 0xf3, 0xa5}) == T::Callout);              // rep movsd from fs:
+  CHECK(what({0x67, 0xf3, 0xab}) == T::Callout);              // rep stosd by 16-bit addresses
+  CHECK(what({0xf3, 0xad}) == T::Callout);                    // rep lodsd
+  CHECK(what({0xf3, 0x6d}) == T::Callout);                    // rep insd
   CHECK(what({0xa6}) == T::String);                           // cmpsb
   CHECK(what({0xf2, 0xae}) == T::Callout);                    // repne scasb
   CHECK(what({0xfc}) == T::Direction);                        // cld
