@@ -166,6 +166,7 @@ void Emitter::emit_body() {
   for (Group& group : groups_) group.is_begun = false;
   group_at_hand_ = -1;
   ended_ = false;
+  keep_entry_flags();
   for (size_t i = 0; i < count && !ended_; ++i) {
     draft_.instruction_offsets.push_back(here() - out_.begin);
     at_hand_ = i;

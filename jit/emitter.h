@@ -225,7 +225,8 @@ class Emitter {
   struct Miss;
   /// Instructions whose flags are in EFLAGS and could be computed again from their operands.
   struct FlagSource {
-    size_t whole = 0;            ///< It set all of them,
+    static constexpr size_t kEntry = ~size_t{0};
+    size_t whole = 0;            ///< It set all of them, or kEntry: they are those of Word::EntryFlags,
     std::optional<size_t> step;  ///< and this one all but CF since.
   };
 
@@ -261,6 +262,8 @@ class Emitter {
   void follow_flags(size_t i);
   void emit_flags_again(const FlagSource& source);
   void emit_flags_of(size_t i);
+  void keep_entry_flags();
+  int gain_of_kept_flags() const;
   /// The next instruction emitted is an access of the guest's.
   void note_site(bool is_store);
   static Mem mem(const HostMemory& memory);
@@ -273,7 +276,8 @@ class Emitter {
   void emit_exchange_pair(size_t i);
   Gpq register_at_hand(const cpu::Operand& operand);
   void emit_test(const Gpq& reg, unsigned bytes);
-  void save_flags();
+  void save_flags(Word place);
+  void restore_flags(Word place);
   void repair_flags(const cpu::Instruction& insn, FlagRepair repair);
   void emit_clear_adjust();
   void emit_lea(size_t i);

@@ -144,7 +144,7 @@ void Emitter::follow_flags(size_t i) {
 }
 
 bool Emitter::needs_for_flags(const FlagSource& source, u32 registers) const {
-  const auto needs = [&](size_t i) { return (registers_named(request_->block[i]) & registers) != 0; };
+  const auto needs = [&](size_t i) { return i != FlagSource::kEntry && (registers_named(request_->block[i]) & registers) != 0; };
   return needs(source.whole) || (source.step.has_value() && needs(*source.step));
 }
 
@@ -154,6 +154,7 @@ void Emitter::emit_flags_again(const FlagSource& source) {
 }
 
 void Emitter::emit_flags_of(size_t i) {
+  if (i == FlagSource::kEntry) return restore_flags(Word::EntryFlags);
   const Instruction& insn = request_->block[i];
   const auto host_register = [&](const Operand& operand) {
     const x86::Gpq home = x86::gpq(home_[operand.reg / 8]);
@@ -195,6 +196,33 @@ void Emitter::emit_flags_of(size_t i) {
       a_.emit(x86::Inst::kIdTest, first, first);
       return;
   }
+}
+
+/// What is gained where the checks before the first instruction that sets all flags anew, and the budget's, may use EFLAGS.
+int Emitter::gain_of_kept_flags() const {
+  const auto& planned = request_->plan.instructions;
+  int gain = charge_spoils_ ? 0 : 1;
+  for (size_t i = 0; i < planned.size(); ++i) {
+    const Instruction& insn = request_->block[i];
+    const bool passes = planned[i].is_passed && planned[i].treatment != Treatment::JumpIf;
+    if (insn.flags_read != 0 || !(passes || runs_on(planned[i].treatment))) return 0;
+    for (const MemoryUse& use : planned[i].uses) {
+      if (!use.is_checked) gain += use.group >= 0 ? 2 : 1;
+    }
+    if (insn.flags_written == rflags::kArithmetic) return gain;
+    if (insn.flags_touched != 0) return 0;
+  }
+  return 0;
+}
+
+/// A trace that begins with flags of which it knows nothing may keep them for whoever leaves.
+void Emitter::keep_entry_flags() {
+  constexpr int kLeastGain = 3;
+  if (in_loop_ || !request_->loops || gain_of_kept_flags() < kLeastGain) return;
+  save_flags(Word::EntryFlags);
+  now_.flag_source = FlagSource{FlagSource::kEntry, {}};
+  charge_at_ = 0;
+  charge_spoils_ = false;
 }
 
 }  // namespace doppel::jit

@@ -71,6 +71,7 @@ enum class Word : unsigned {
   Spare,       ///< A value that must outlive the scratch registers for a moment.
   SpareGpr,    ///< As Spare, used by stubs.
   SpareTarget, ///< As Spare: where a call leads.
+  EntryFlags = SpareTarget,  ///< Until all are set anew, those that a trace began with, as LAHF and SETO have them.
   SiteSlot,    ///< What the site stub is about,
   SiteInfo,
   SiteAddend,  ///< and has found.

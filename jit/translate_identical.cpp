@@ -48,7 +48,7 @@ void Emitter::emit_identical(size_t i) {
   OperandSetup setup = swaps_.empty() ? *planned.setup : *set_up_operands(insn, home_);
   std::optional<HostMemory> memory;
   if (!planned.uses.empty()) memory = emit_access(i, planned.uses[0], needs_linear_register(setup, repair));
-  if (repair == FlagRepair::Restore) save_flags();
+  if (repair == FlagRepair::Restore) save_flags(Word::Spare);
   if (repair == FlagRepair::TestSource) {
     emit_bit_scan(i, memory);
   } else {
@@ -120,11 +120,19 @@ void Emitter::emit_test(const Gpq& reg, unsigned bytes) {
   }
 }
 
-void Emitter::save_flags() {
+void Emitter::save_flags(Word place) {
   a_.mov(x86::rcx, x86::rax);
   a_.lahf();
   a_.seto(x86::al);
-  a_.mov(ptr(x86::r15, word_offset(Word::Spare)), x86::rax);
+  a_.mov(ptr(x86::r15, word_offset(place)), x86::rax);
+  a_.mov(x86::rax, x86::rcx);
+}
+
+void Emitter::restore_flags(Word place) {
+  a_.mov(x86::rcx, x86::rax);
+  a_.mov(x86::rax, ptr(x86::r15, word_offset(place)));
+  a_.add(x86::al, 127);
+  a_.sahf();
   a_.mov(x86::rax, x86::rcx);
 }
 
@@ -144,12 +152,7 @@ void Emitter::repair_flags(const cpu::Instruction& insn, FlagRepair repair) {
       return;
     }
     case FlagRepair::Restore:
-      a_.mov(x86::rcx, x86::rax);
-      a_.mov(x86::rax, ptr(x86::r15, word_offset(Word::Spare)));
-      a_.add(x86::al, 127);
-      a_.sahf();
-      a_.mov(x86::rax, x86::rcx);
-      return;
+      return restore_flags(Word::Spare);
     case FlagRepair::TestResult:
       emit_test(register_at_hand(insn.operand[0]), insn.operand[0].bytes);
       return;

@@ -1,4 +1,4 @@
-// The stack pointer that follows late, and what faults and other ways out see of it and of flags.
+// The stack pointer that follows late; what faults and other ways out see of it, and of flags.
 
 #include "tests/unit/jit/traced.h"
 
@@ -132,6 +132,30 @@ TEST_CASE("translator: a fault shows flags of an addition and of the step behind
     a.mov(rdx, ptr(rbx, 0x408));
     a.and_(edx, 0xff);
     a.jmp(top);
+  });
+  check_faults(traced);
+}
+
+TEST_CASE("translator: a trace that checks with EFLAGS before it has set any gives back those it began with") {
+  Traced traced([](Assembler& a) {
+    const asmjit::Label top = a.newLabel();
+    a.bind(top);
+    a.mov(rdx, ptr(rbx, 0x700));
+    a.mov(rdx, ptr(rsi));
+    a.push(rdx);
+    a.pop(r8);
+    a.mov(rbp, ptr(rbx, rdi, 0, 0x1500));
+    a.add(rdx, rbp);
+    choose_address(a);
+    a.mov(eax, ecx);
+    a.imul(eax, eax, 0x12345);
+    a.cmp(eax, 0x4000'0003);
+    a.lea(r8, ptr(top));
+    a.jmp(r8);  // Ends the trace.
+  });
+  traced.twins.both([](TestCpu& test) {
+    test.state().gpr[RSP] = kStack;
+    test.state().gpr[RSI] = kData;
   });
   check_faults(traced);
 }
